@@ -1,0 +1,1 @@
+"""What users write into `_targets.py`: targets, patterns, cues, options."""

@@ -1,0 +1,1 @@
+"""How a pipeline runs: graph, decision, queue, loop, workers."""
