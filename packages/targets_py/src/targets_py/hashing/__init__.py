@@ -1,0 +1,1 @@
+"""What a value, a file and a piece of code hash to."""
