@@ -1,0 +1,81 @@
+"""The only import of pynng: libnng, guarded against use in a forked child.
+
+NNG aborts the process when a child made by `fork` calls it after its parent has. Hence two names: `nng`
+holds every function of the library for calls that a user's call leads to, and refuses them in such a
+child; `lib` is the library itself, for NNG's own threads (there are none in a child) and for the few
+functions that are harmless there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pynng.nng
+from pynng import ffi, lib
+
+__all__ = ("NONBLOCK", "ffi", "lib", "life", "new", "nng", "strerror", "text")
+
+NONBLOCK: int = lib.NNG_FLAG_NONBLOCK
+new = ffi.new
+
+
+class Life:
+    """What has become of the library in this process.
+
+    Attributes:
+        started: A socket has been opened, so NNG's threads run.
+        closing: The interpreter is on its way out: nothing new starts and no user's function runs.
+        forked: This process is a child forked from one in which `started` was true.
+        halted: `closing` or `forked`, one look for the hot path.
+    """
+
+    __slots__ = ("closing", "forked", "halted", "started")
+
+    def __init__(self) -> None:
+        self.started = self.closing = self.forked = self.halted = False
+
+    def close(self) -> None:
+        """Enter the state in which the interpreter is on its way out."""
+        self.closing = self.halted = True
+
+
+life = Life()
+nng: Any = SimpleNamespace(
+    **{name.removeprefix("nng_"): getattr(lib, name) for name in dir(lib) if name.startswith("nng_")}
+)
+
+
+def refuse(*_args: object) -> NoReturn:
+    """Stand in for every function of the library in a forked child."""
+    from nngsock.errors import NngsockError
+
+    raise NngsockError(
+        "nngsock cannot be used after fork: start this process with multiprocessing's 'spawn' or "
+        "'forkserver' method, or with subprocess"
+    )
+
+
+def _after_fork_in_child() -> None:
+    if not life.started:
+        return  # the library has no state yet: this process may be the one that starts it
+    life.forked = life.halted = True
+    for name in vars(nng):
+        setattr(nng, name, refuse)
+    atexit.unregister(pynng.nng._pynng_atexit)  # noqa: SLF001 - it would wait for ever for threads of the parent
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def text(pointer: Any) -> str:
+    """The Python string of a `char *`."""
+    return str(ffi.string(pointer).decode("utf-8", "surrogateescape"))
+
+
+def strerror(code: int) -> str:
+    """What NNG says about an error number."""
+    return text(lib.nng_strerror(code))

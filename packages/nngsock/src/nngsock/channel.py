@@ -1,0 +1,138 @@
+"""Channels: one message at a time into and out of a socket or a context.
+
+Sends and receives first try without waiting: what succeeds at once needs no aio, no callback and no other
+thread. Only what has to wait becomes an operation of NNG.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+from nngsock._native import NONBLOCK, lib, life, new
+from nngsock.completion import Operation, submit, too_late
+from nngsock.errors import EAGAIN
+from nngsock.message import MESSAGE_P, build, free, from_bytes, take_view
+from nngsock.modes import decode_typed, encode_raw
+from nngsock.serial import PICKLE, Codec, decode_serial, encode_serial
+
+__all__ = ("Channel", "Connection", "channel_of", "decode")
+
+PIPE_P = "nng_pipe *"
+_set_pipe = lib.nng_msg_set_pipe
+
+
+class Channel:
+    """What sending and receiving need to know of a socket or a context.
+
+    Args:
+        handle: NNG's socket or context.
+        socket: The channel of the context's socket, whose codec it uses; None for a socket itself.
+    """
+
+    __slots__ = ("codec_owner", "handle", "kept", "own_codec", "recv_aio", "recvmsg", "send_aio", "sendmsg")
+
+    def __init__(self, handle: Any, socket: Channel | None = None) -> None:
+        self.handle = handle
+        self.codec_owner = socket or self
+        self.own_codec = PICKLE
+        self.kept: deque[Any] = deque()
+        if socket is None:
+            self.recvmsg, self.sendmsg = lib.nng_recvmsg, lib.nng_sendmsg
+            self.recv_aio, self.send_aio = lib.nng_recv_aio, lib.nng_send_aio
+        else:
+            self.recvmsg, self.sendmsg = lib.nng_ctx_recvmsg, lib.nng_ctx_sendmsg
+            self.recv_aio, self.send_aio = lib.nng_ctx_recv, lib.nng_ctx_send
+
+    @property
+    def codec(self) -> Codec:
+        """How serial messages are written and read here."""
+        return self.codec_owner.own_codec
+
+    def encode(self, mode: str, data: Any, pipe: int = 0) -> Any:
+        """A new message with the data, to one pipe if that is not 0."""
+        if life.halted:
+            too_late()
+        if mode == "serial":
+            message = encode_serial(self.codec, data)
+        elif mode == "parts":
+            message = build(data)
+        else:
+            view = memoryview(encode_raw(data))
+            message = build((view,)) if view.ndim != 1 or view.itemsize != 1 else from_bytes(view, len(view))
+        if pipe:
+            _set_pipe(message, new(PIPE_P, (pipe,))[0])
+        return message
+
+    def try_receive(self) -> tuple[int, Any]:
+        """A message that is there, as (0, message), or the error, 8 if there is none."""
+        if life.halted:
+            return too_late(), None
+        if self.kept:
+            return 0, self.kept.popleft()
+        out = new(MESSAGE_P)
+        return self.recvmsg(self.handle, out, NONBLOCK), out[0]
+
+    def wait_receive(self, timeout: int) -> Operation:
+        """The next message, waited for by NNG."""
+        return submit(self, self.recv_aio, self.handle, timeout)
+
+    def receive(self, timeout: int) -> Operation:
+        """The message that is there, or the next."""
+        result, message = self.try_receive()
+        if result == EAGAIN:
+            return submit(self, self.recv_aio, self.handle, timeout)
+        return Operation(self, None if result else message, result, sending=False)
+
+    def try_send(self, message: Any) -> int:
+        """Send if that needs no waiting: 0, or the error, 8 if it does, and the message is still ours."""
+        if life.halted:
+            return too_late()
+        result: int = self.sendmsg(self.handle, message, NONBLOCK)
+        return result
+
+    def wait_send(self, message: Any, timeout: int) -> Operation:
+        """Send, waited for by NNG; the message is NNG's from here on."""
+        return submit(self, self.send_aio, self.handle, timeout, message)
+
+    def send(self, message: Any, timeout: int) -> Operation:
+        """Send at once if possible, else as soon as possible; the message is no longer ours from here on."""
+        result = self.try_send(message)
+        if result == EAGAIN:
+            return submit(self, self.send_aio, self.handle, timeout, message)
+        if result:
+            free(message)
+        return Operation(self, None, result, sending=True)
+
+
+class Connection(Protocol):
+    """What has a channel: sockets and contexts."""
+
+    @property
+    def channel(self) -> Channel: ...
+
+
+def channel_of(con: Connection) -> Channel:
+    """The channel of a socket or context.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    channel = getattr(con, "channel", None)
+    if isinstance(channel, Channel):
+        return channel
+    raise TypeError(f"`con` is not a valid Socket or Context: {con!r}")
+
+
+def decode(mode: str, content: memoryview, codec: Codec) -> Any:
+    """What a message says in a receive mode."""
+    if mode == "buffer":
+        return content
+    if mode == "serial":
+        return decode_serial(codec, content)
+    return decode_typed(mode, bytes(content))
+
+
+def take(mode: str, message: Any, codec: Codec) -> Any:
+    """What a message says in a receive mode; the message is used up."""
+    return decode(mode, take_view(message), codec)

@@ -1,0 +1,179 @@
+"""Mode "serial": any object as bytes, by pickle or by the serializer that a socket was given.
+
+Unpickling runs code that the sender chose: use this mode only with peers you trust, and the serializers
+"json" or "msgpack" with others.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+import warnings
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from nngsock.errors import NngWarning
+from nngsock.message import build, from_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Buffer
+
+__all__ = ("Codec", "Serializer", "codec_for", "decode_serial", "encode_serial")
+
+MAGIC: Final = b"\x93NS1"  # a pickle with buffers beside it
+ALIGN: Final = 16
+OUT_OF_BAND_SIZE: Final = 32 * 1024  # buffers above this travel beside the pickle
+R_FORMATS: Final = (b"B\n", b"X\n", b"A\n")
+R_MIN_SIZE: Final = 12  # nothing that R serialises is this short
+
+_dumps = pickle.dumps
+_loads = pickle.loads
+
+
+class Serializer(Protocol):
+    """What turns objects into bytes and back, beside pickle."""
+
+    def dumps(self, obj: Any, /) -> Buffer: ...
+    def loads(self, data: Any, /) -> Any: ...
+
+
+class _Json:
+    @staticmethod
+    def dumps(obj: Any) -> bytes:
+        return json.dumps(obj, separators=(",", ":")).encode()
+
+    @staticmethod
+    def loads(data: bytes) -> Any:
+        return json.loads(data)
+
+
+class Codec:
+    """How the serial messages of one socket are written and read.
+
+    Args:
+        name: The option's value.
+        dumps: pickle's or cloudpickle's function, called with `protocol` and `buffer_callback`.
+        serializer: Used alone, in place of pickle, in both directions.
+    """
+
+    __slots__ = ("dumps", "name", "serializer")
+
+    def __init__(self, name: Any, dumps: Callable[..., bytes], serializer: Serializer | None = None) -> None:
+        self.name = name
+        self.dumps = dumps
+        self.serializer = serializer
+
+
+PICKLE: Final = Codec("pickle", _dumps)
+
+
+def codec_for(value: Any) -> Codec:
+    """The codec for a value of the option `serializer`.
+
+    Raises:
+        ImportError: It needs a package that is not installed.
+        TypeError: It is neither a known name nor an object with `dumps` and `loads`.
+    """
+    if value == "pickle":
+        return PICKLE
+    if value == "cloudpickle":
+        return Codec(value, _extra("cloudpickle").dumps)
+    if value == "json":
+        return Codec(value, _dumps, _Json())
+    if value == "msgpack":
+        module = _extra("msgpack")
+        return Codec(value, _dumps, _Functions(module.packb, module.unpackb))
+    if callable(getattr(value, "dumps", None)) and callable(getattr(value, "loads", None)):
+        return Codec(value, _dumps, value)
+    raise TypeError(
+        f"`value` of 'serializer' must be 'pickle', 'cloudpickle', 'json', 'msgpack' or an object with dumps "
+        f"and loads, not {value!r}"
+    )
+
+
+class _Functions:
+    def __init__(self, dumps: Callable[[Any], bytes], loads: Callable[[Any], Any]) -> None:
+        self.dumps = dumps
+        self.loads = loads
+
+
+def _extra(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"serializer {name!r} needs the package {name}: pip install nngsock[{name}]") from error
+
+
+def encode_serial(codec: Codec, data: Any) -> Any:
+    """A new message that holds the object; what serialisation raises is raised."""
+    if codec.serializer is not None:
+        encoded = memoryview(codec.serializer.dumps(data)).cast("B")
+        return from_bytes(encoded, encoded.nbytes)
+    buffers: list[memoryview] = []
+
+    def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
+        view = buffer.raw()
+        if view.nbytes <= OUT_OF_BAND_SIZE:
+            return True
+        buffers.append(view)
+        return False
+
+    pickled = codec.dumps(data, protocol=5, buffer_callback=keep_in_band)
+    if not buffers:
+        return from_bytes(pickled, len(pickled))
+    lengths = (len(pickled), *(view.nbytes for view in buffers))
+    head = struct.pack(f"<4sI{len(lengths)}Q", MAGIC, len(buffers), *lengths)
+    parts: list[Buffer] = [head, pickled]
+    end = len(head) + len(pickled)
+    for view in buffers:
+        parts += (bytes(-end % ALIGN), view)
+        end += -end % ALIGN + view.nbytes
+    return build(parts)
+
+
+def decode_serial(codec: Codec, view: memoryview) -> Any:
+    """The object in a received message; bytes and an `NngWarning` if there is none."""
+    try:
+        if codec.serializer is not None:
+            return codec.serializer.loads(view.tobytes())
+        if view[:2] == b"\x80\x05":
+            return _loads(view)
+        if view[:4] == MAGIC:
+            return _decode_frame(view)
+    except Exception as error:
+        return _undecoded(view, f"{type(error).__name__}: {error}")
+    if _is_r(view):
+        return _undecoded(view, "it is a serialized object of R: have R send in mode 'raw'")
+    return _undecoded(view, "it is no known format")
+
+
+def _decode_frame(view: memoryview) -> Any:
+    (count,) = struct.unpack_from("<I", view, 4)
+    lengths = struct.unpack_from(f"<{count + 1}Q", view, 8)
+    start = 8 + 8 * (count + 1)
+    pickled = view[start : start + lengths[0]]
+    end = start + lengths[0]
+    buffers = []
+    for length in lengths[1:]:
+        start = end + -end % ALIGN
+        end = start + length
+        buffers.append(view[start:end])
+    if end != len(view):
+        raise ValueError(f"the frame is {len(view)} bytes long, its header says {end}")
+    return _loads(pickled, buffers=buffers)
+
+
+def _is_r(view: memoryview) -> bool:
+    if len(view) <= R_MIN_SIZE:
+        return False
+    start = 8 if view[:3] == b"\x07\0\0" else 0
+    return bytes(view[start : start + 2]) in R_FORMATS
+
+
+def _undecoded(view: memoryview, reason: str) -> bytes:
+    warnings.warn(f"received data could not be unserialized: {reason}", NngWarning, stacklevel=2)
+    return view.tobytes()

@@ -1,0 +1,287 @@
+"""Condition variables: a counter that completions and pipe events raise and waits lower, and a flag."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from nngsock.completion import acquire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = (
+    "ConditionVariable",
+    "cv",
+    "cv_reset",
+    "cv_signal",
+    "cv_value",
+    "forward",
+    "until",
+    "until_",
+    "wait",
+    "wait_",
+)
+
+
+class ConditionVariable:
+    """A counter with waiters, first come first served, and a flag.
+
+    Made by `cv()`. Each signal either goes to the waiter that has waited longest or adds 1 to the
+    counter; each successful wait takes 1. Works from any thread and from callbacks.
+    """
+
+    __slots__ = ("__weakref__", "_flag", "_lock", "_target", "_value", "_waiters", "_watchers")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._value = 0
+        self._flag = False
+        self._waiters: deque[Callable[[], object]] = deque()
+        self._target: ConditionVariable | None = None
+        self._watchers: list[Callable[[], object]] = []
+
+    def __repr__(self) -> str:
+        return f"< conditionVariable | value: {self._value}{' | flagged' if self._flag else ''} >"
+
+    def signal(self) -> int:
+        """Add 1, or wake a waiter.
+
+        Returns:
+            0.
+        """
+        return self._signal(flag=False)
+
+    def flag(self) -> int:
+        """Signal, and set the flag, which makes `wait` return False until the next reset.
+
+        Returns:
+            0.
+        """
+        return self._signal(flag=True)
+
+    def _signal(self, *, flag: bool) -> int:
+        with self._lock:
+            if flag:
+                self._flag = True
+            if self._waiters:
+                wake: Callable[[], object] | None = self._waiters.popleft()
+            else:
+                wake = None
+                self._value += 1
+            target = self._target
+            watchers = tuple(self._watchers) if self._watchers else ()
+        if wake is not None:
+            wake()
+        for watch in watchers:
+            watch()
+        if target is not None:
+            target._signal(flag=flag)
+        return 0
+
+    def wait(self) -> bool:
+        """Wait for a signal and take it.
+
+        Returns:
+            False if the flag is set, else True.
+        """
+        self._take(None)
+        return not self._flag
+
+    def until(self, msec: float) -> bool:
+        """Wait for a signal, not longer than this, and take it; the flag plays no part.
+
+        Args:
+            msec: Milliseconds, truncated to a whole number; up to 0 does not wait.
+
+        Returns:
+            True, or False when the time is over.
+        """
+        if isinstance(msec, bool) or not isinstance(msec, int | float):
+            raise TypeError(f"`msec` must be a number of milliseconds, not {msec!r}")
+        return self._take(max(int(msec), 0) / 1000)
+
+    def _take(self, seconds: float | None) -> bool:
+        with self._lock:
+            if self._value:
+                self._value -= 1
+                return True
+            lock = threading.Lock()
+            lock.acquire()
+            wake = lock.release
+            self._waiters.append(wake)
+        came = False
+        try:
+            came = acquire(lock, seconds)
+        except BaseException:
+            if not self._leave(wake):
+                self._give_back()
+            raise
+        return came or not self._leave(wake)
+
+    def _leave(self, wake: Callable[[], object]) -> bool:
+        """Stop waiting; False if the signal has come already."""
+        with self._lock:
+            if wake not in self._waiters:
+                return False
+            self._waiters.remove(wake)
+            return True
+
+    def _give_back(self) -> None:
+        """Return a signal that was taken and not used; it has been counted and forwarded before."""
+        with self._lock:
+            if not self._waiters:
+                self._value += 1
+                return
+            wake = self._waiters.popleft()
+        wake()
+
+    async def wait_async(self) -> bool:
+        """Wait as `wait` does, in asyncio.
+
+        Returns:
+            False if the flag is set, else True.
+        """
+        with self._lock:
+            if self._value:
+                self._value -= 1
+                return not self._flag
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+
+            def wake() -> None:
+                try:
+                    loop.call_soon_threadsafe(_finish, future)
+                except RuntimeError:  # the loop has been closed
+                    self._give_back()
+
+            self._waiters.append(wake)
+        try:
+            await future
+        except asyncio.CancelledError:
+            if not self._leave(wake):
+                self._give_back()
+            raise
+        return not self._flag
+
+    def value(self) -> int:
+        """The number of signals that nobody has taken."""
+        return self._value
+
+    def reset(self) -> int:
+        """Set the counter to 0 and clear the flag.
+
+        Returns:
+            0.
+        """
+        with self._lock:
+            self._value = 0
+            self._flag = False
+        return 0
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the flag is set."""
+        return self._flag
+
+    def forward(self, cv2: ConditionVariable) -> ConditionVariable:
+        """Reset this one, and from now on signal `cv2` whenever it is signalled.
+
+        There is one target, the newest. `cv >> cv2` does the same.
+
+        Args:
+            cv2: The condition variable to signal too.
+
+        Returns:
+            `cv2`, so that chains can be written.
+        """
+        _valid(cv2)
+        following: ConditionVariable | None = cv2
+        while following is not None:
+            if following is self:
+                raise ValueError("`cv2` forwards to this condition variable already: a circle has no end")
+            following = following._target
+        with self._lock:
+            self.reset()
+            self._target = cv2
+        return cv2
+
+    __rshift__ = forward
+
+    def watch(self, function: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called at every signal, on the thread that signals; takes no signal away.
+
+        Args:
+            function: Called without arguments; must not block.
+
+        Returns:
+            A function that ends it.
+        """
+        with self._lock:
+            self._watchers.append(function)
+
+        def end() -> None:
+            with self._lock, contextlib.suppress(ValueError):
+                self._watchers.remove(function)
+
+        return end
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _valid(x: object) -> ConditionVariable:
+    if not isinstance(x, ConditionVariable):
+        raise TypeError(f"`cv` is not a valid Condition Variable: {x!r}; make one with cv()")
+    return x
+
+
+def cv() -> ConditionVariable:
+    """Make a condition variable: counter 0, flag not set.
+
+    Example:
+        >>> c = cv()
+        >>> c.signal(), c.value(), c.wait(), c.value()
+        (0, 1, True, 0)
+    """
+    return ConditionVariable()
+
+
+def wait(cv: ConditionVariable) -> bool:
+    """Wait for a signal and take it; see `ConditionVariable.wait`."""
+    return _valid(cv).wait()
+
+
+def until(cv: ConditionVariable, msec: float) -> bool:
+    """Wait for a signal, not longer than `msec` milliseconds; see `ConditionVariable.until`."""
+    return _valid(cv).until(msec)
+
+
+def cv_value(cv: ConditionVariable) -> int:
+    """The number of signals that nobody has taken."""
+    return _valid(cv).value()
+
+
+def cv_reset(cv: ConditionVariable) -> int:
+    """Set the counter to 0 and clear the flag; returns 0."""
+    return _valid(cv).reset()
+
+
+def cv_signal(cv: ConditionVariable) -> int:
+    """Add 1, or wake a waiter; returns 0."""
+    return _valid(cv).signal()
+
+
+def forward(cv: ConditionVariable, cv2: ConditionVariable) -> ConditionVariable:
+    """Signal `cv2` whenever `cv` is; see `ConditionVariable.forward`. Returns `cv2`."""
+    return _valid(cv).forward(cv2)
+
+
+# Every wait can be interrupted here, so the original's second forms are the first.
+wait_ = wait
+until_ = until

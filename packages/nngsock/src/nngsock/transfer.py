@@ -1,0 +1,149 @@
+"""Send and receive, waiting or not, and asynchronously."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nngsock.aio import RecvAio, SendAio
+from nngsock.channel import Channel, Connection, channel_of, take
+from nngsock.completion import DEFAULT, Operation
+from nngsock.errors import EAGAIN, ErrorValue
+from nngsock.message import free
+from nngsock.modes import receive_mode, send_mode
+from nngsock.sync import ConditionVariable
+
+__all__ = ("recv", "recv_aio", "send", "send_aio")
+
+
+def send(
+    con: Connection, data: Any, mode: str | int = "serial", block: bool | float | None = None, pipe: int = 0
+) -> int:
+    """Send one message.
+
+    Args:
+        con: A socket or context.
+        data: Any object in mode "serial"; a scalar, homogeneous list, array, bytes-like or None in mode
+            "raw"; an iterable of bytes-likes, written one after another, in mode "parts".
+        mode: "serial" or 1, "raw" or 2, "parts".
+        block: True waits until the message is on its way (or the socket's send-timeout is over), a number
+            waits that many milliseconds, None and False do not wait.
+        pipe: For a poly socket, the pipe to send to; 0 lets the socket choose one.
+
+    Returns:
+        0, or an `ErrorValue`: 8 when it would have to wait and may not, 5 when the time is over.
+
+    Example:
+        >>> a, b = nngsock.socket("pair", listen="inproc://send"), nngsock.socket("pair", dial="inproc://send")
+        >>> nngsock.send(a, {"x": 1}, block=True), nngsock.recv(b, block=True)
+        (0, {'x': 1})
+    """
+    channel = channel_of(con)
+    timeout = _timeout("block", block)
+    message = channel.encode(send_mode(mode), data, pipe)
+    result = channel.try_send(message)
+    if result == EAGAIN and timeout is not None:
+        result, _ = _finish(channel, channel.wait_send(message, timeout))
+    elif result:
+        free(message)
+    return ErrorValue(result) if result else 0
+
+
+def recv(con: Connection, mode: str | int = "serial", block: bool | float | None = None) -> Any:
+    """Receive one message.
+
+    Args:
+        con: A socket or context.
+        mode: What the message is: "serial" (unpickles: only from peers you trust), "character", "complex",
+            "double", "integer", "logical", "numeric", "raw", "string", by name or by number from 1 in
+            that order, or "buffer": a read-only memoryview, of NNG's own memory where that saves a copy.
+        block: True waits (or until the socket's recv-timeout is over), a number waits that many
+            milliseconds, None and False do not wait.
+
+    Returns:
+        What the message says, or an `ErrorValue`: 8 when there is none, 5 when the time is over. Bytes, with
+        an `NngWarning`, where the message does not fit the mode.
+    """
+    channel = channel_of(con)
+    name = receive_mode(mode)
+    timeout = _timeout("block", block)
+    result, message = channel.try_receive()
+    if result == EAGAIN and timeout is not None:
+        result, message = _finish(channel, channel.wait_receive(timeout))
+    return ErrorValue(result) if result else take(name, message, channel.codec)
+
+
+def _finish(channel: Channel, operation: Operation) -> tuple[int, Any]:
+    """Wait for an operation that has no aio; what interrupts the wait cancels it."""
+    try:
+        operation.wait()
+    except BaseException:
+        operation.cancel()
+        operation.wait()
+        if operation.message is not None:  # it came in that very moment: the next receive gets it
+            channel.kept.append(operation.message)
+            operation.message = None
+        raise
+    message, operation.message = operation.message, None
+    return operation.result or 0, message
+
+
+def send_aio(
+    con: Connection, data: Any, mode: str | int = "serial", timeout: float | None = None, pipe: int = 0
+) -> SendAio:
+    """Send one message, asynchronously. Encoding takes place before this returns.
+
+    Args:
+        con: A socket or context.
+        data: What to send, as in `send`.
+        mode: "serial" or 1, "raw" or 2, "parts".
+        timeout: Milliseconds; None is the socket's send-timeout, which by default is none.
+        pipe: For a poly socket, the pipe to send to; 0 lets the socket choose one.
+
+    Returns:
+        The operation, which goes on if this object is dropped.
+    """
+    channel = channel_of(con)
+    milliseconds = DEFAULT if timeout is None else _milliseconds("timeout", timeout)
+    message = channel.encode(send_mode(mode), data, pipe)
+    return SendAio(channel.send(message, milliseconds), con)
+
+
+def recv_aio(
+    con: Connection,
+    mode: str | int = "serial",
+    timeout: float | None = None,
+    cv: ConditionVariable | None = None,
+) -> RecvAio:
+    """Receive one message, asynchronously.
+
+    Args:
+        con: A socket or context.
+        mode: What the message is, as in `recv`. It is decoded when `data` is first read.
+        timeout: Milliseconds; None is the socket's recv-timeout, which by default is none.
+        cv: A condition variable to signal once at completion, also of a failure.
+
+    Returns:
+        The operation, which is stopped if this object is dropped.
+    """
+    channel = channel_of(con)
+    name = receive_mode(mode)
+    if cv is not None and not isinstance(cv, ConditionVariable):
+        raise TypeError(f"`cv` is not a valid Condition Variable: {cv!r}")
+    milliseconds = DEFAULT if timeout is None else _milliseconds("timeout", timeout)
+    operation = channel.receive(milliseconds)
+    if cv is not None and not operation.when_done(cv.signal):
+        cv.signal()
+    return RecvAio(operation, con, channel, name)
+
+
+def _timeout(name: str, block: bool | float | None) -> int | None:
+    """Milliseconds to wait, or None for not at all."""
+    if block is None or block is False:
+        return None
+    return DEFAULT if block is True else _milliseconds(name, block)
+
+
+def _milliseconds(name: str, value: float) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"`{name}` must be a number of milliseconds, not {value!r}")
+    return max(int(value), -1)

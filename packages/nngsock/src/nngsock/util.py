@@ -1,0 +1,154 @@
+"""Addresses, versions, clocks and random numbers."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import secrets
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from nngsock._native import lib, new, nng, text
+from nngsock.errors import EINVAL, ENOTSUP, exception_for
+from nngsock.sockets import Context, Socket
+from nngsock.endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ("ip_addr", "is_nano", "mclock", "msleep", "nng_version", "parse_url", "random")
+
+URL_FIELDS: Final = ("scheme", "userinfo", "hostname", "port", "path", "query", "fragment")
+DEFAULT_PORTS: Final = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
+
+
+def is_nano(x: object) -> bool:
+    """Whether x is a Socket, Context, Dialer or Listener."""
+    return isinstance(x, Socket | Context | Endpoint)
+
+
+def nng_version() -> tuple[str, str]:
+    """The versions of NNG and of its TLS library.
+
+    Example:
+        >>> nng, tls = nng_version()
+    """
+    return text(lib.nng_version()), text(lib.nng_tls_engine_description())
+
+
+def parse_url(url: str) -> dict[str, str]:
+    """Take a URL to pieces.
+
+    Args:
+        url: The URL.
+
+    Returns:
+        scheme, userinfo, hostname, port, path, query and fragment; "" for what is absent.
+
+    Raises:
+        NngError: 3, it is no URL.
+
+    Example:
+        >>> parse_url("tcp://[::1]:5555")["port"]
+        '5555'
+    """
+    out = new("nng_url **")
+    if not isinstance(url, str) or "\0" in url or nng.url_parse(out, url.encode("utf-8", "surrogateescape")):
+        raise exception_for(EINVAL, f"`url` {url!r}")
+    try:
+        parts = {field: _field(out[0], field) for field in URL_FIELDS}
+    finally:
+        nng.url_free(out[0])
+    if not parts["port"]:
+        parts["port"] = DEFAULT_PORTS.get(parts["scheme"], "")
+    return parts
+
+
+def _field(url: Any, name: str) -> str:
+    pointer = getattr(url, f"u_{name}")
+    return text(pointer) if pointer else ""
+
+
+def random(n: int = 1, convert: bool = True) -> str | bytes:
+    """Random bytes from the operating system's source for secrets.
+
+    Args:
+        n: How many, 1 to 1024.
+        convert: As a str of 2n hexadecimal digits, else as bytes.
+
+    Raises:
+        ValueError: `n` is out of range.
+
+    Example:
+        >>> len(random(8)), len(random(8, convert=False))
+        (16, 8)
+    """
+    if isinstance(n, bool) or not isinstance(n, int | float):
+        raise TypeError(f"`n` must be a whole number, not {n!r}")
+    if not 1 <= n <= 1024:
+        raise ValueError(f"`n` must be between 1 and 1024, not {n!r}")
+    return secrets.token_hex(int(n)) if convert else secrets.token_bytes(int(n))
+
+
+def mclock() -> float:
+    """Milliseconds on a clock that never goes back; only differences have a meaning."""
+    return time.monotonic() * 1000
+
+
+def msleep(time_: float) -> None:
+    """Sleep.
+
+    Args:
+        time_: Milliseconds; up to 0 returns at once.
+    """
+    if isinstance(time_, bool) or not isinstance(time_, int | float) or math.isnan(time_):
+        raise TypeError(f"`time_` must be a number of milliseconds, not {time_!r}")
+    if time_ > 0:
+        time.sleep(time_ / 1000)
+
+
+class _Interface(ctypes.Structure):
+    """What `struct ifaddrs` begins with, alike on Linux and macOS."""
+
+
+_Interface._fields_ = [
+    ("next", ctypes.POINTER(_Interface)),
+    ("name", ctypes.c_char_p),
+    ("flags", ctypes.c_uint),
+    ("address", ctypes.c_void_p),
+]
+
+
+def ip_addr() -> dict[str, str]:
+    """The IPv4 address of each network interface of this machine, the loopback left out.
+
+    Raises:
+        NngError: 9, this system is not POSIX.
+    """
+    if sys.platform == "win32":
+        raise exception_for(ENOTSUP, "ip_addr needs a POSIX system")
+    libc = ctypes.CDLL(None, use_errno=True)
+    first = ctypes.POINTER(_Interface)()
+    if libc.getifaddrs(ctypes.byref(first)):
+        raise OSError(ctypes.get_errno(), "getifaddrs failed")
+    try:
+        return dict(_ipv4_addresses(first))
+    finally:
+        libc.freeifaddrs(first)
+
+
+def _ipv4_addresses(interface: Any) -> Iterator[tuple[str, str]]:
+    while interface:
+        entry = interface.contents
+        interface = entry.next
+        if not entry.address:
+            continue
+        content = ctypes.string_at(entry.address, 2)
+        family = content[1] if sys.platform == "darwin" else int.from_bytes(content, sys.byteorder)
+        if family != socket.AF_INET:
+            continue
+        address = socket.inet_ntoa(ctypes.string_at(entry.address + 4, 4))
+        if not address.startswith("127."):
+            yield entry.name.decode(), address
