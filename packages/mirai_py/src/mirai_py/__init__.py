@@ -1,5 +1,99 @@
-"""Asynchronous evaluation on background daemons, a port of R's mirai."""
+"""Asynchronous evaluation on background daemons, a port of R's mirai.
+
+with mirai_py.daemons(4):
+    m = mirai_py.mirai(expensive, data, k=3, _timeout=60_000)
+    squares = mirai_py.mirai_map(range(10), lambda x: x**2).collect(progress=True)
+    value = m.collect()  # or: await m, or m.result()
+"""
 
 from mirai_py._version import __version__
+from mirai_py.codes import Once, once
+from mirai_py.collect import collect_mirai, race_mirai
+from mirai_py.errors import (
+    DaemonsNotSetError,
+    MiraiConnectionError,
+    MiraiError,
+    MiraiException,
+    MiraiInterrupt,
+    MiraiInterruptedError,
+    MiraiLaunchError,
+    MiraiMapError,
+    MiraiSerializationError,
+    MiraiTimeoutError,
+    is_error_value,
+    is_mirai_error,
+    is_mirai_interrupt,
+)
+from mirai_py.evaluate import on_daemon
+from mirai_py.handles import Mirai, as_completed, call_mirai, is_mirai, stop_mirai, unresolved
+from mirai_py.map import MiraiMap, is_mirai_map
+from mirai_py.profiles import (
+    Daemons,
+    daemons,
+    daemons_set,
+    info,
+    launch_local,
+    local_daemons,
+    local_url,
+    nextcode,
+    nextget,
+    nextstream,
+    require_daemons,
+    status,
+    stop_daemons,
+    with_daemons,
+)
+from mirai_py.submit import everywhere, mirai, mirai_map, try_mirai
+from mirai_py.worker import daemon
+from nngsock import UNRESOLVED, ErrorValue
 
-__all__ = ("__version__",)
+__all__ = (
+    "UNRESOLVED",
+    "Daemons",
+    "DaemonsNotSetError",
+    "ErrorValue",
+    "Mirai",
+    "MiraiConnectionError",
+    "MiraiError",
+    "MiraiException",
+    "MiraiInterrupt",
+    "MiraiInterruptedError",
+    "MiraiLaunchError",
+    "MiraiMap",
+    "MiraiMapError",
+    "MiraiSerializationError",
+    "MiraiTimeoutError",
+    "Once",
+    "__version__",
+    "as_completed",
+    "call_mirai",
+    "collect_mirai",
+    "daemon",
+    "daemons",
+    "daemons_set",
+    "everywhere",
+    "info",
+    "is_error_value",
+    "is_mirai",
+    "is_mirai_error",
+    "is_mirai_interrupt",
+    "is_mirai_map",
+    "launch_local",
+    "local_daemons",
+    "local_url",
+    "mirai",
+    "mirai_map",
+    "nextcode",
+    "nextget",
+    "nextstream",
+    "on_daemon",
+    "once",
+    "race_mirai",
+    "require_daemons",
+    "status",
+    "stop_daemons",
+    "stop_mirai",
+    "try_mirai",
+    "unresolved",
+    "with_daemons",
+)

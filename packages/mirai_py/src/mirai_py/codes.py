@@ -1,0 +1,303 @@
+"""Code travels once: functions and `once` objects by content hash, bodies only to daemons that lack them.
+
+A code is its kind (one byte) and its bytes. The host remembers the code of a function for as long as the
+function lives and nothing that it refers to can have changed; a daemon remembers codes in a bounded cache and
+asks again for what it dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import pickle
+import sys
+import threading
+import types
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from mirai_py.errors import MiraiSerializationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REFERENCE = b"R"  # found by import: one object serves all tasks
+VALUE = b"V"  # sent by value: rebuilt for each task, so that its globals are fresh
+SOURCE = b"S"  # text, compiled once
+FRESH = b"F"  # a `once` object that each task gets anew
+SHARED = b"P"  # a `once` object that all tasks of a daemon share
+KEY_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Bytes that travel once, and their hash."""
+
+    key: bytes
+    body: bytes
+    name: str = field(compare=False)
+
+    @classmethod
+    def of(cls, kind: bytes, content: bytes, name: str) -> Code:
+        """Make a code of its kind and content."""
+        body = kind + content
+        return cls(hashlib.blake2b(body, digest_size=KEY_SIZE).digest(), body, name)
+
+
+class Once:
+    """A value that is pickled once and sent to each daemon at most once; see `once`."""
+
+    __slots__ = ("code", "fresh", "value")
+
+    def __init__(self, value: Any, code: Code, *, fresh: bool) -> None:
+        self.value = value
+        self.code = code
+        self.fresh = fresh
+
+    def __repr__(self) -> str:
+        return f"< once [{type(self.value).__name__}, {len(self.code.body)} bytes] >"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled by anything but a mirai, it travels as the value itself.
+        return pickle.loads, (self.code.body[1:],)
+
+
+def once(obj: Any, *, fresh: bool = True) -> Once:
+    """Wrap a value that many tasks share, so that it is pickled once and sent to each daemon once.
+
+    It may stand anywhere in the arguments, `_args` or `_globals` of a task; the task sees the value itself.
+
+    Args:
+        obj: any value that can be pickled.
+        fresh: True gives each task its own unpickled copy; False gives all tasks of a daemon the same
+            object, which they must not change (large read-only constants).
+
+    Returns:
+        A wrapper with `.value`.
+
+    Raises:
+        MiraiSerializationError: the value cannot be pickled.
+
+    Example:
+        >>> table = once({"a": 1})
+        >>> m = mirai(lambda t, k: t[k], table, "a")  # doctest: +SKIP
+    """
+    if isinstance(obj, Once):
+        return obj
+    try:
+        content = cloudpickle.dumps(obj, 5)
+    except Exception as error:
+        raise MiraiSerializationError(
+            f"`obj` of type {type(obj).__qualname__} cannot be sent to a daemon: {error}"
+        ) from error
+    code = Code.of(FRESH if fresh else SHARED, content, type(obj).__qualname__)
+    return Once(obj, code, fresh=fresh)
+
+
+def code_of(call: Callable[..., Any] | str) -> Code:
+    """The code of a callable or of source text.
+
+    Raises:
+        MiraiSerializationError: the callable cannot be pickled.
+    """
+    if isinstance(call, str):
+        return Code.of(SOURCE, call.encode("utf-8", "surrogatepass"), "source")
+    if isinstance(call, Once):
+        return call.code
+    remembered = _remembered.get(id(call))
+    if remembered is not None and remembered.still_holds(call):
+        return remembered.code
+    return _make(call)
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """The code of one function object and what it was made from."""
+
+    function: weakref.ref[Any]
+    code: Code
+    state: list[Any] | None
+
+    def still_holds(self, call: Any) -> bool:
+        if self.function() is not call:
+            return False
+        if self.state is None:
+            return True
+        state = _state_of(call)
+        return (
+            state is not None and len(state) == len(self.state) and all(map(operator.is_, state, self.state))
+        )
+
+
+_remembered: dict[int, _Remembered] = {}
+_IMMUTABLE = frozenset({int, float, complex, str, bytes, bool, type(None), type(Ellipsis), types.ModuleType})
+_MAX_DEPTH = 20
+
+
+def _make(call: Callable[..., Any]) -> Code:
+    from mirai_py.serial import importable
+
+    name = getattr(call, "__qualname__", type(call).__qualname__)
+    by_reference = isinstance(call, types.FunctionType | types.BuiltinFunctionType | type) and importable(
+        call
+    )
+    try:
+        content = pickle.dumps(call, 5) if by_reference else cloudpickle.dumps(call, 5)
+    except Exception as error:
+        raise MiraiSerializationError(
+            f"the function {name!r} cannot be sent to a daemon: {error}. It, its default values or what it "
+            "refers to holds something that cannot be pickled; pass that as an argument made inside the task"
+        ) from error
+    code = Code.of(REFERENCE if by_reference else VALUE, content, name)
+    if by_reference or isinstance(call, types.FunctionType):
+        state = None if by_reference else _state_of(call)
+        if by_reference or state is not None:
+            _remember(call, code, state)
+    return code
+
+
+def _remember(call: Any, code: Code, state: list[Any] | None) -> None:
+    key = id(call)
+    try:
+        reference = weakref.ref(call, lambda _: _remembered.pop(key, None))
+    except TypeError:  # builtin functions of some types
+        return
+    _remembered[key] = _Remembered(reference, code, state)
+
+
+def _state_of(function: types.FunctionType) -> list[Any] | None:
+    """What the pickle of a function depends on, if none of it can change in place; else None.
+
+    The items are compared by identity and kept alive by the list itself. Functions are not among them, only
+    their parts: a remembered function must not keep itself alive.
+    """
+    state: list[Any] = []
+    return state if _collect(function, state, set(), 0) else None
+
+
+def _collect(function: types.FunctionType, state: list[Any], seen: set[int], depth: int) -> bool:
+    if id(function) in seen:
+        return True
+    seen.add(id(function))
+    if function.__dict__ or function.__kwdefaults__ or depth > _MAX_DEPTH:
+        return False
+    state.append(function.__code__)
+    values: list[Any] = list(function.__defaults__ or ())
+    for cell in function.__closure__ or ():
+        try:
+            values.append(cell.cell_contents)
+        except ValueError:  # an empty cell: still being defined
+            return False
+    table = function.__globals__
+    values += [table[name] for name in _names(function.__code__) if name in table]
+    state.append(len(values))
+    return all(_constant(value, state, seen, depth) for value in values)
+
+
+def _constant(value: Any, state: list[Any], seen: set[int], depth: int) -> bool:
+    """Add what a value is to the state; False if it could change unnoticed."""
+    from mirai_py.serial import importable
+
+    kind = type(value)
+    if kind in _IMMUTABLE:
+        state.append(value)
+        return True
+    if kind is tuple:
+        state.append(len(value))
+        return depth < _MAX_DEPTH and all(_constant(item, state, seen, depth + 1) for item in value)
+    if isinstance(value, types.BuiltinFunctionType):
+        state.append(value)
+        return value.__self__ is None or isinstance(value.__self__, types.ModuleType)
+    if (kind is types.FunctionType or isinstance(value, type)) and importable(value):
+        state += [sys.intern(value.__module__), sys.intern(value.__qualname__)]
+        return True
+    return kind is types.FunctionType and _collect(value, state, seen, depth + 1)
+
+
+_names_of: dict[types.CodeType, tuple[str, ...]] = {}
+
+
+def _names(code: types.CodeType) -> tuple[str, ...]:
+    """Names that a code object and those nested in it may look up as globals."""
+    known = _names_of.get(code)
+    if known is None:
+        found = dict.fromkeys(code.co_names)
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                found.update(dict.fromkeys(_names(constant)))
+        known = tuple(found)
+        if len(_names_of) > 10_000:
+            _names_of.clear()
+        _names_of[code] = known
+    return known
+
+
+class MissingCodeError(LookupError):
+    """A code is not in the cache; it can be asked for by its `.key`."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(f"no code {key.hex()} here")
+        self.key = key
+
+
+class CodeCache:
+    """What a daemon keeps of codes: the most recently used, up to a number and a size in bytes."""
+
+    def __init__(self, max_items: int = 10_000, max_bytes: int = 1 << 28) -> None:
+        self._bodies: OrderedDict[bytes, bytes] = OrderedDict()
+        self._objects: dict[bytes, Any] = {}
+        self._size = 0
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+
+    def add(self, key: bytes, body: bytes) -> None:
+        """Keep a code; the oldest ones give way, never this one."""
+        with self._lock:
+            if key in self._bodies:
+                return
+            self._bodies[key] = body
+            self._size += len(body)
+            while len(self._bodies) > 1 and (
+                len(self._bodies) > self._max_items or self._size > self._max_bytes
+            ):
+                old, dropped = self._bodies.popitem(last=False)
+                self._objects.pop(old, None)
+                self._size -= len(dropped)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._bodies
+
+    def body(self, key: bytes) -> bytes:
+        """The bytes of a code.
+
+        Raises:
+            MissingCodeError: it is not here.
+        """
+        with self._lock:
+            body = self._bodies.get(key)
+            if body is None:
+                raise MissingCodeError(key)
+            self._bodies.move_to_end(key)
+            return body
+
+    def shared(self, key: bytes, make: Callable[[bytes], Any]) -> Any:
+        """The one object made of a code, made now if it is not there."""
+        if key not in self._objects:
+            self._objects[key] = make(self.body(key)[1:])
+        return self._objects[key]
+
+
+# The cache of the daemon that runs in this process; `load_once` is called by pickle and has no other way to it.
+current_cache = CodeCache()
+
+
+def load_once(key: bytes, fresh: bool) -> Any:
+    """Rebuild a `once` object at the daemon; called by pickle."""
+    if fresh:
+        return pickle.loads(current_cache.body(key)[1:])
+    return current_cache.shared(key, pickle.loads)

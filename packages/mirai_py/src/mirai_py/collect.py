@@ -1,0 +1,68 @@
+"""Collect or race several mirais, in the words of the original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mirai_py.handles import Mirai, members, wait_any
+from mirai_py.map import MiraiMap
+from mirai_py.profiles import require_profile
+
+_OPTIONS = ("flat", "progress", "stop")
+
+
+def collect_mirai(x: Any, options: str | Sequence[str] | Mapping[str, Any] | None = None) -> Any:
+    """Wait for mirais and give their values; failures are values.
+
+    Args:
+        x: a mirai, a list or dict of them, or a map.
+        options: for several: "flat", "progress", "stop" (a leading dot is accepted), a list of them, or a
+            mapping such as `{"stop": True, "progress": "name of the bar"}`. See `MiraiMap.collect`.
+
+    Returns:
+        The value; a list of values, or a dict where the input had names.
+
+    Raises:
+        TypeError: there is something else than a mirai among them.
+        ValueError: an option is unknown.
+        MiraiMapError: as the options say.
+    """
+    chosen = _options(options)
+    if isinstance(x, Mirai):
+        return x.collect()
+    if isinstance(x, MiraiMap):
+        return x.collect(**chosen)
+    names = [str(name) for name in x] if isinstance(x, dict) else None
+    return MiraiMap(members(x), names).collect(**chosen)
+
+
+def _options(options: Any) -> dict[str, Any]:
+    if options is None:
+        return {}
+    if isinstance(options, str):
+        options = [options]
+    pairs = options.items() if isinstance(options, Mapping) else ((name, True) for name in options)
+    chosen = {str(name).removeprefix("."): value for name, value in pairs}
+    unknown = sorted(set(chosen) - set(_OPTIONS))
+    if unknown:
+        raise ValueError(f"`options` has the unknown {unknown[0]!r}; there are: {', '.join(_OPTIONS)}")
+    return chosen
+
+
+def race_mirai(x: Any, compute: str | None = None) -> int | None:
+    """Position (from 0) of the first resolved mirai in list order, waiting for one if none is.
+
+    Args:
+        x: a list or map of mirais.
+        compute: the profile; None is the current one.
+
+    Returns:
+        None for an empty list.
+
+    Raises:
+        DaemonsNotSetError: the profile is not set.
+    """
+    require_profile(compute)
+    waiting = members(x)
+    return wait_any(waiting) if waiting else None

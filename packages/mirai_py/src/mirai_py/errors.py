@@ -1,0 +1,245 @@
+"""What can go wrong: exceptions that are raised, and values that stand for a failure.
+
+A task never raises at the host by itself. Its mirai resolves to a *value*: a `MiraiError` (the code
+raised), a `MiraiInterrupt` (it was interrupted), or an `ErrorValue` (5 timed out, 19 connection lost,
+20 cancelled). `Mirai.result()` and `await` turn these values into the exceptions below.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import pickle
+import traceback
+from typing import Any
+
+from nngsock import ErrorValue
+
+TIMED_OUT = 5
+CONNECTION_RESET = 19
+CANCELED = 20
+
+
+class MiraiException(Exception):  # noqa: N818 - the family's name; its members end in Error
+    """Base of all exceptions of this package."""
+
+
+class DaemonsNotSetError(MiraiException, RuntimeError):
+    """No daemons are set for the compute profile that was asked for."""
+
+
+class MiraiSerializationError(MiraiException, TypeError):
+    """An argument, function or result cannot be sent to another process."""
+
+
+class MiraiLaunchError(MiraiException, RuntimeError):
+    """A daemon could not be started, or ended before it had connected."""
+
+
+class MiraiTimeoutError(MiraiException, TimeoutError):
+    """The task did not finish within its `_timeout`."""
+
+
+class MiraiConnectionError(MiraiException, ConnectionResetError):
+    """The daemon that ran the task is gone. `.detail` tells its pid, exit code or signal where known."""
+
+    def __init__(self, message: str, detail: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class MiraiInterruptedError(MiraiException):
+    """The task was interrupted at the daemon."""
+
+
+class MiraiMapError(MiraiException):
+    """An element of a map failed. `.index` is 0-based, `.name` its name if the input had names."""
+
+    def __init__(self, index: int, name: str | None, cause: object) -> None:
+        where = f"element {index}" if name is None else f"element {index} ({name!r})"
+        super().__init__(f"{where} of the map failed: {cause}")
+        self.index = index
+        self.name = name
+        self.cause = cause
+
+
+class MiraiError(MiraiException):
+    """The exception of a task, as a value.
+
+    Attributes:
+        message: `str()` of the original exception.
+        condition_class: names along its class hierarchy, most specific first.
+        call: name of the innermost function of the user, or None.
+        stack_trace: `traceback.FrameSummary` objects of the user's frames, outermost first.
+        traceback: the same as text.
+        exception: the original exception where it could be rebuilt here, else None.
+        raw: bytes that could not be read at the host, or None.
+
+    Attributes of the original exception can be read on it too, for example `error.errno`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        condition_class: tuple[str, ...] = ("Exception", "BaseException"),
+        stack_trace: tuple[traceback.FrameSummary, ...] = (),
+        exception: BaseException | None = None,
+        attributes: dict[str, Any] | None = None,
+        raw: bytes | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.condition_class = condition_class
+        self.stack_trace = stack_trace
+        self.exception = exception
+        self.raw = raw
+        self._attributes = attributes or {}
+
+    @property
+    def call(self) -> str | None:
+        """Name of the innermost function of the user."""
+        return self.stack_trace[-1].name if self.stack_trace else None
+
+    @property
+    def traceback(self) -> str:
+        """The remote traceback as text, in Python's own layout."""
+        frames = "".join(traceback.format_list(list(self.stack_trace)))
+        head = "Traceback (most recent call last, at the daemon):\n" if frames else ""
+        return f"{head}{frames}{self}"
+
+    def __getattr__(self, name: str) -> Any:
+        attributes = self.__dict__.get("_attributes", {})
+        if name in attributes:
+            return attributes[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}", name=name, obj=self)
+
+    def __str__(self) -> str:
+        return f"{self.condition_class[0]}: {self.message}" if self.message else self.condition_class[0]
+
+    def __repr__(self) -> str:
+        return f"miraiError {self}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = (self.message, self.condition_class, self.stack_trace, None, self._attributes, self.raw)
+        return (MiraiError, parts)
+
+
+class MiraiInterrupt:
+    """The value of a task that was interrupted at its daemon."""
+
+    def __repr__(self) -> str:
+        return "MiraiInterrupt"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MiraiInterrupt)
+
+    def __hash__(self) -> int:
+        return hash(MiraiInterrupt)
+
+
+def is_mirai_error(x: object) -> bool:
+    """Whether `x` is the error of a task, as a value.
+
+    Example:
+        >>> is_mirai_error(5)
+        False
+    """
+    return isinstance(x, MiraiError)
+
+
+def is_mirai_interrupt(x: object) -> bool:
+    """Whether `x` is the value of an interrupted task."""
+    return isinstance(x, MiraiInterrupt)
+
+
+def is_error_value(x: object) -> bool:
+    """Whether `x` stands for any failure: an error, an interrupt, or an `ErrorValue`.
+
+    Example:
+        >>> is_error_value(None)
+        False
+    """
+    return isinstance(x, MiraiError | MiraiInterrupt | ErrorValue)
+
+
+def describe(exception: BaseException, frames: list[traceback.FrameSummary]) -> bytes:
+    """Pack an exception so that one part that cannot be pickled costs only itself."""
+    names = tuple(c.__name__ for c in type(exception).__mro__ if c is not object)
+    attributes = {}
+    for name, value in getattr(exception, "__dict__", {}).items():
+        packed = _try_dumps(value)
+        if packed is not None:
+            attributes[name] = packed
+    for name in ("errno", "strerror", "filename", "filename2"):
+        if isinstance(exception, OSError) and name not in attributes:
+            attributes[name] = pickle.dumps(getattr(exception, name))
+    rows = [(f.filename, f.lineno, f.name, f.line) for f in frames]
+    parts = (_text_of(exception), names, rows, _try_dumps(exception.with_traceback(None)), attributes)
+    return pickle.dumps(parts, 5)
+
+
+def rebuild(body: bytes | memoryview) -> MiraiError:
+    """Make the `MiraiError` of what `describe` packed."""
+    message, names, rows, exception, attributes = pickle.loads(body)
+    frames = tuple(traceback.FrameSummary(file, no, name, line=line) for file, no, name, line in rows)
+    readable = {name: _try_loads(value) for name, value in attributes.items()}
+    return MiraiError(message, names, frames, _try_loads(exception), readable)
+
+
+def raised(value: Any) -> Any:
+    """Return a value, or raise what it stands for if it stands for a failure.
+
+    Raises:
+        BaseException: the original exception of the task, with the `MiraiError` as its cause.
+        MiraiTimeoutError: the task timed out.
+        MiraiConnectionError: its daemon was lost.
+        concurrent.futures.CancelledError: it was stopped.
+        MiraiInterruptedError: it was interrupted.
+    """
+    if isinstance(value, MiraiError):
+        if isinstance(value.exception, Exception):
+            raise value.exception from value
+        raise value
+    if isinstance(value, MiraiInterrupt):
+        raise MiraiInterruptedError("the task was interrupted at its daemon")
+    if not isinstance(value, ErrorValue):
+        return value
+    detail = dict(value.detail or {})
+    if value == TIMED_OUT:
+        raise MiraiTimeoutError(f"the task timed out after {detail.get('timeout', '?')} ms")
+    if value == CANCELED:
+        raise concurrent.futures.CancelledError
+    raise MiraiConnectionError(f"{value}{_in_words(detail)}", detail)
+
+
+def _in_words(detail: dict[str, Any]) -> str:
+    words = [
+        f"{name} {detail[name]}" for name in ("pid", "exit_code", "signal") if detail.get(name) is not None
+    ]
+    return f" (daemon {', '.join(words)})" if words else ""
+
+
+def _text_of(exception: BaseException) -> str:
+    try:
+        return str(exception)
+    except Exception:
+        return f"<{type(exception).__name__} whose text cannot be made>"
+
+
+def _try_dumps(value: object) -> bytes | None:
+    import cloudpickle
+
+    try:
+        packed: bytes = cloudpickle.dumps(value, 5)
+    except Exception:
+        return None
+    return packed
+
+
+def _try_loads(packed: bytes | None) -> Any:
+    """None for what cannot be rebuilt here: an exception whose class is missing or wants other arguments."""
+    if packed is None:
+        return None
+    try:
+        return pickle.loads(packed)
+    except Exception:
+        return None

@@ -1,0 +1,293 @@
+"""Run one task: find its code, read its arguments, call it, pack what came of it.
+
+Whatever goes wrong on the way is the result of that task and of nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import linecache
+import os
+import pickle
+import socket
+import sys
+import threading
+import traceback
+import types
+from collections.abc import Callable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mirai_py import codes, serial
+from mirai_py.cleanup import Surroundings
+from mirai_py.codes import KEY_SIZE
+from mirai_py.errors import describe
+from mirai_py.frames import Status, TaskFlag
+from mirai_py.streams import Stream, seed_generators
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mirai_py.codes import CodeCache
+    from mirai_py.frames import Buffer, Parts
+
+_HERE = str(Path(__file__).parent) + os.sep
+_LIBRARY = (_HERE, pickle.__file__)
+# True while a task runs in this context: `on_daemon()`, and what must not be done from within a map.
+_in_task: ContextVar[str] = ContextVar("mirai_py_task", default="")
+
+
+def on_daemon() -> bool:
+    """Whether this code runs inside a task.
+
+    Example:
+        >>> on_daemon()
+        False
+    """
+    return bool(_in_task.get())
+
+
+def in_map() -> bool:
+    """Whether this code runs inside an element of `mirai_map`."""
+    return _in_task.get() == "map"
+
+
+class Interrupt:
+    """Lets another thread interrupt the task that runs, and none but that one.
+
+    A signal wakes even a sleeping task: `signal.pthread_kill` on the thread that runs it. The handler raises
+    only if the task that was meant is still the one that runs.
+    """
+
+    def __init__(self) -> None:
+        self.running: int | None = None
+        self.unwanted: set[int] = set()
+        self._target: int | None = None
+        self._thread = threading.get_ident()
+        self.installed = threading.current_thread() is threading.main_thread()
+
+    def install(self) -> None:
+        """Take over SIGINT, if this is the main thread."""
+        import signal
+
+        if self.installed:
+            signal.signal(signal.SIGINT, self._handle)
+
+    def __call__(self, task: int) -> None:
+        """Interrupt this task if it runs, and never let it start; from any thread."""
+        import signal
+
+        self.unwanted.add(task)
+        if self.installed and self.running == task:
+            self._target = task
+            signal.pthread_kill(self._thread, signal.SIGINT)
+
+    def begin(self, task: int) -> None:
+        """Mark a task as the one that runs.
+
+        Raises:
+            KeyboardInterrupt: it is not wanted any more.
+        """
+        self.running = task
+        if task in self.unwanted:
+            raise KeyboardInterrupt
+
+    def _handle(self, _number: int, _frame: object) -> None:
+        target, self._target = self._target, None
+        if self.running is not None and target in (None, self.running):
+            raise KeyboardInterrupt
+
+
+class Evaluator:
+    """Runs tasks, one at a time, in a namespace that outlives them."""
+
+    def __init__(
+        self,
+        cache: CodeCache,
+        namespace: dict[str, Any],
+        *,
+        cleanup: bool = True,
+        interrupt: Interrupt | None = None,
+        fetch: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self.cache = cache
+        self.namespace = namespace
+        self.interrupt = interrupt or Interrupt()
+        self._cleanup = cleanup
+        self._fetch = fetch
+        self._around: Surroundings | None = None
+
+    def run(self, task: int, flags: int, body: Buffer) -> tuple[Status, Parts]:
+        """Run a task and pack its outcome."""
+        everywhere = bool(flags & TaskFlag.EVERYWHERE)
+        if self._cleanup and self._around is None:
+            self._around = Surroundings.of(self.namespace)
+        try:
+            return self._run(task, flags, body)
+        finally:
+            if everywhere or not self._cleanup:
+                self._around = None
+            elif self._around is not None:
+                self._around.restore(self.namespace)
+
+    def _run(self, task: int, flags: int, body: Buffer) -> tuple[Status, Parts]:
+        interrupt = self.interrupt
+        everywhere = bool(flags & TaskFlag.EVERYWHERE)
+        try:
+            call, args, kwargs, extras = self._read(body)
+            prepared = self._prepare(call, args, kwargs, extras or {}, everywhere=everywhere)
+            with _marked("map" if flags & TaskFlag.MAP else "task"):
+                if extras and (stream := extras.get("stream")):
+                    seed_generators(Stream(*stream))
+                try:
+                    interrupt.begin(task)
+                    value = prepared(*args, **kwargs)
+                finally:
+                    interrupt.running = None
+            if everywhere:
+                self._keep_globals(call)
+        except KeyboardInterrupt:
+            return Status.INTERRUPT, []
+        except BaseException as error:
+            return Status.ERROR, [describe(error, user_frames(error))]
+        return pack(value)
+
+    def _read(self, body: Buffer) -> tuple[Any, tuple[Any, ...], dict[str, Any], dict[str, Any] | None]:
+        """The callable (or compiled source) and its arguments, fetching codes that are not here."""
+        view = memoryview(body)
+        key = bytes(view[:KEY_SIZE])
+        while True:
+            try:
+                call = self._code(key)
+                args, kwargs, extras = serial.loads(view[KEY_SIZE:])
+            except codes.MissingCodeError as missing:
+                if self._fetch is None:
+                    raise
+                self._fetch(missing.key)
+            except ImportError as error:
+                error.add_note(f"while reading the task on {socket.gethostname()}, pid {os.getpid()}")
+                raise
+            else:
+                return call, args, kwargs, extras
+
+    def _code(self, key: bytes) -> Any:
+        kind = self.cache.body(key)[:1]
+        if kind == codes.REFERENCE or kind == codes.SHARED:
+            return self.cache.shared(key, pickle.loads)
+        if kind == codes.SOURCE:
+            return self.cache.shared(key, Source)
+        return pickle.loads(memoryview(self.cache.body(key))[1:])
+
+    def _prepare(
+        self,
+        call: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        extras: Mapping[str, Any],
+        *,
+        everywhere: bool,
+    ) -> Callable[..., Any]:
+        names = extras.get("globals") or {}
+        if isinstance(call, Source):
+            return lambda **arguments: call.run(
+                self.namespace, names, arguments, keep=everywhere or not self._cleanup
+            )
+        if everywhere:
+            self.namespace.update(names)
+        for item in (call, *args, *kwargs.values()):
+            if isinstance(item, types.FunctionType) and sent_by_value(item):
+                inject(item.__globals__, self.namespace, names)
+        if not callable(call):
+            raise TypeError(f"a task is a function or source text, not {type(call).__name__}")
+        return call  # type: ignore[no-any-return]
+
+    def _keep_globals(self, call: Any) -> None:
+        """What a function of `everywhere` assigned with `global` lasts."""
+        if isinstance(call, types.FunctionType) and sent_by_value(call):
+            stored = _stored_globals(call.__code__)
+            self.namespace.update((k, call.__globals__[k]) for k in stored if k in call.__globals__)
+
+
+@contextmanager
+def _marked(word: str) -> Iterator[None]:
+    token = _in_task.set(word)
+    try:
+        yield
+    finally:
+        _in_task.reset(token)
+
+
+def sent_by_value(function: types.FunctionType) -> bool:
+    """Whether a function's globals are its own, not those of a module."""
+    module = sys.modules.get(function.__module__ or "")
+    return module is None or function.__globals__ is not module.__dict__
+
+
+def inject(table: dict[str, Any], namespace: Mapping[str, Any], names: Mapping[str, Any]) -> None:
+    """Make the daemon's names visible to a function that was sent by value, and the task's own before them."""
+    for name, value in namespace.items():
+        if not name.startswith("__"):
+            table.setdefault(name, value)
+    table.update(names)
+
+
+def _stored_globals(code: types.CodeType) -> set[str]:
+    import dis
+
+    found = {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_GLOBAL"}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _stored_globals(constant)
+    return found
+
+
+class Source:
+    """Source text, compiled: a body, and the last expression whose value is the result."""
+
+    def __init__(self, text: bytes) -> None:
+        source = text.decode("utf-8", "surrogatepass")
+        name = f"<mirai {abs(hash(source)):x}>"
+        # So that tracebacks and debuggers show the lines.
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        tree = ast.parse(source, name)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        self._body = compile(tree, name, "exec")
+        self._last = None if last is None else compile(ast.Expression(last.value), name, "eval")
+
+    def run(
+        self, namespace: dict[str, Any], names: Mapping[str, Any], arguments: Mapping[str, Any], *, keep: bool
+    ) -> Any:
+        """Run it on the namespace, overlaid by `names`, overlaid by `arguments`.
+
+        Args:
+            namespace: the daemon's names.
+            names: visible in this task only.
+            arguments: likewise, and nearer.
+            keep: whether names that it assigns last in the namespace.
+        """
+        scope = {"__builtins__": builtins, **namespace, **names, **arguments}
+        before = dict(scope)
+        exec(self._body, scope)  # noqa: S102 - running source text is what the user asked for
+        value = None if self._last is None else eval(self._last, scope)  # noqa: S307
+        if keep:
+            namespace.update((k, v) for k, v in scope.items() if k not in before or before[k] is not v)
+            namespace.pop("__builtins__", None)
+        return value
+
+
+def pack(value: Any) -> tuple[Status, Parts]:
+    """Pack a value, or the error that it cannot be sent."""
+    try:
+        return Status.OK, serial.dumps(value, None)
+    except BaseException as error:
+        failure = TypeError(f"cannot serialise the result of type {type(value).__qualname__}: {error}")
+        return Status.ERROR, [describe(failure, [])]
+
+
+def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames of a traceback that are not of this package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f for f in frames if not f.filename.startswith(_LIBRARY)]

@@ -1,0 +1,454 @@
+"""The handle of a task, and everything that waits for one.
+
+A mirai is resolved once, by whichever thread learns of its end. It is resolved without a lock: the outcome is
+stored first, then whoever waits is woken; whoever starts to wait registers first, then looks at the outcome
+again. What a woken waiter does must be short, for it may run on the thread that receives all messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import itertools
+import logging
+import os
+import queue
+import threading
+import time
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mirai_py import serial
+from mirai_py.errors import CANCELED, MiraiError, MiraiInterrupt, raised, rebuild
+from mirai_py.frames import Buffer, Status
+from nngsock import UNRESOLVED, ErrorValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+
+    Stop = Callable[["Mirai"], bool]
+    Wake = Callable[[], object]
+
+_log = logging.getLogger("mirai_py")
+_registering = threading.Lock()
+_ids = itertools.count(1)
+_PENDING: Any = object()
+
+
+class Mirai:
+    """A value that arrives later.
+
+    Made by `mirai()` and its relatives, never directly. `.data` is the value, or `UNRESOLVED`; a failure is a
+    value too (`is_error_value`). `.result()` and `await` raise it instead.
+
+    Attributes:
+        id: a number unique in this process, increasing; None for a task without daemons.
+    """
+
+    __slots__ = ("__weakref__", "_body", "_key", "_outcome", "_stop", "_value", "_wakes", "id")
+
+    def __init__(self, stop: Stop | None = None) -> None:
+        self._key = next(_ids)
+        self.id: int | None = self._key
+        self._stop = stop
+        self._outcome: int | None = None
+        self._body: Buffer = b""
+        self._value: Any = _PENDING
+        self._wakes: list[Wake] | None = None
+
+    # -- what resolves it
+
+    def _resolve(self, status: int, body: Buffer) -> None:
+        """Store the outcome as it came, unread, and wake who waits."""
+        self._body = body
+        self._outcome = status
+        if self._wakes is not None:
+            self._wake_all()
+
+    def _resolve_value(self, value: Any) -> None:
+        self._value = value
+        self._outcome = Status.OK
+        if self._wakes is not None:
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        with _registering:
+            wakes, self._wakes = self._wakes, None
+        for wake in wakes or ():
+            wake()
+
+    def _on_wake(self, wake: Wake) -> None:
+        """Call `wake()` once it is resolved, at once if it is."""
+        with _registering:
+            if self._wakes is None:
+                self._wakes = []
+            self._wakes.append(wake)
+        if self._outcome is not None:
+            self._wake_all()
+
+    # -- what reads it
+
+    @property
+    def data(self) -> Any:
+        """The value, or `UNRESOLVED`. It is unpickled on first access, on the thread that asks."""
+        if self._outcome is None:
+            return UNRESOLVED
+        if self._value is _PENDING:
+            value = _read(self._outcome, self._body)
+            with _registering:
+                if self._value is _PENDING:
+                    self._value = value
+                    self._body = b""
+        return self._value
+
+    def done(self) -> bool:
+        """Whether it is resolved."""
+        return self._outcome is not None
+
+    def call(self) -> Mirai:
+        """Wait until it is resolved.
+
+        Returns:
+            This mirai.
+        """
+        _wait(self, None)
+        return self
+
+    def collect(self) -> Any:
+        """Wait, then give the value; failures are values.
+
+        Example:
+            >>> with daemons(1):
+            ...     mirai(pow, 2, 10).collect()
+            1024
+        """
+        _wait(self, None)
+        return self.data
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait, then give the value or raise what went wrong.
+
+        Args:
+            timeout: seconds to wait; None for ever.
+
+        Raises:
+            TimeoutError: nothing came in time. The task runs on.
+            BaseException: as `mirai_py.errors.raised` lists.
+        """
+        if not _wait(self, timeout):
+            raise TimeoutError(f"the mirai is unresolved after {timeout} s; it runs on")
+        return raised(self.data)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait, then give the exception that `result` would raise, or None.
+
+        Args:
+            timeout: seconds to wait; None for ever.
+
+        Raises:
+            TimeoutError: nothing came in time.
+        """
+        if not _wait(self, timeout):
+            raise TimeoutError(f"the mirai is unresolved after {timeout} s; it runs on")
+        try:
+            raised(self.data)
+        except BaseException as error:
+            return error
+        return None
+
+    def cancel(self) -> bool:
+        """Stop the task: see `stop_mirai`."""
+        return self._outcome is None and self._stop is not None and self._stop(self)
+
+    def add_done_callback(self, fn: Callable[[Mirai], object]) -> None:
+        """Call `fn(self)` on a library thread once it is resolved; its exceptions are logged."""
+        self._on_wake(lambda: callbacks.put(lambda: fn(self)))
+
+    def future(self) -> concurrent.futures.Future[Any]:
+        """A `concurrent.futures.Future` that ends as this mirai does; cancelling it stops the task."""
+        future = _MiraiFuture(self)
+        future.set_running_or_notify_cancel()
+        self._on_wake(lambda: callbacks.put(lambda: _finish(future, self)))
+        return future
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Any:
+        if self._outcome is None:
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+            self._on_wake(LoopWaker.of(loop).wake_for(future))
+            try:
+                await future
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+        if isinstance(self.data, ErrorValue) and self.data == CANCELED:
+            raise asyncio.CancelledError
+        return raised(self.data)
+
+    def __repr__(self) -> str:
+        return "< mirai [data] >" if self.done() else "< mirai [] >"
+
+    def __getitem__(self, _: object) -> Any:
+        raise TypeError("a mirai has no items: use .collect() to wait for its value, .data to look at it")
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a mirai belongs to the process that made it; send its value: mirai.collect()")
+
+
+def _read(status: int, body: Buffer) -> Any:
+    if status == Status.INTERRUPT:
+        return MiraiInterrupt()
+    if status == Status.CANCELED:
+        return ErrorValue(CANCELED)
+    try:
+        return serial.loads(body) if status == Status.OK else rebuild(body)
+    except Exception as error:
+        return MiraiError(
+            f"the result cannot be read here: {type(error).__name__}: {error}",
+            tuple(c.__name__ for c in type(error).__mro__ if c is not object),
+            exception=error,
+            raw=bytes(body),
+        )
+
+
+def _wait(mirai: Mirai, timeout: float | None) -> bool:
+    """Wait for one mirai. A lock per wait: acquiring one is interrupted by Ctrl-C at once."""
+    if mirai._outcome is not None:
+        return True
+    lock = threading.Lock()
+    lock.acquire()
+    mirai._on_wake(lock.release)
+    return lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout)) or mirai.done()
+
+
+class _MiraiFuture(concurrent.futures.Future[Any]):
+    def __init__(self, mirai: Mirai) -> None:
+        super().__init__()
+        self._mirai = mirai
+
+    def cancel(self) -> bool:
+        return self._mirai.cancel()
+
+
+def _finish(future: concurrent.futures.Future[Any], mirai: Mirai) -> None:
+    try:
+        value = raised(mirai.data)
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+class LoopWaker:
+    """Wakes an event loop once for all that came since it last looked."""
+
+    _of: dict[asyncio.AbstractEventLoop, LoopWaker] = {}  # noqa: RUF012 - one table, on purpose
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ready: deque[asyncio.Future[None]] = deque()
+        self._lock = threading.Lock()
+        self._called = False
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> LoopWaker:
+        """The waker of a loop; those of closed loops are dropped."""
+        waker = cls._of.get(loop)
+        if waker is None:
+            for other in [o for o in cls._of if o.is_closed()]:
+                cls._of.pop(other, None)
+            waker = cls._of[loop] = cls(loop)
+        return waker
+
+    def wake_for(self, future: asyncio.Future[None]) -> Wake:
+        """A function that ends `future`, from any thread."""
+
+        def wake() -> None:
+            with self._lock:
+                self._ready.append(future)
+                if self._called:
+                    return
+                self._called = True
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                self._ready.clear()
+
+        return wake
+
+    def _drain(self) -> None:
+        with self._lock:
+            ready, self._ready = self._ready, deque()
+            self._called = False
+        for future in ready:
+            if not future.done():
+                future.set_result(None)
+
+
+class Callbacks:
+    """The library thread that runs the users' callbacks, in the order of completion."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._starting = threading.Lock()
+        self._started = False
+
+    def put(self, call: Callable[[], object]) -> None:
+        """Run `call()` on the thread, after those that were put before."""
+        self._calls.put(call)
+        if self._started:
+            return
+        with self._starting:
+            if not self._started:
+                self._started = True
+                threading.Thread(target=self._run, name="mirai_py-callbacks", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            call = self._calls.get()
+            try:
+                call()
+            except Exception:
+                _log.exception("a callback failed")
+
+    def forget_thread(self) -> None:
+        """After a fork the thread is gone; the child starts anew."""
+        self.__init__()  # type: ignore[misc]
+
+
+callbacks = Callbacks()
+os.register_at_fork(after_in_child=callbacks.forget_thread)
+
+
+def unresolved(x: object) -> bool:
+    """Whether a mirai, a value, or anything in a list of them is still to come. Never waits.
+
+    Example:
+        >>> unresolved(5)
+        False
+    """
+    if isinstance(x, Mirai):
+        return not x.done()
+    if isinstance(x, dict):
+        return any(unresolved(item) for item in x.values())
+    if isinstance(x, list | tuple) or _is_map(x):
+        return any(unresolved(item) for item in x)  # type: ignore[union-attr]
+    return x is UNRESOLVED
+
+
+def is_mirai(x: object) -> bool:
+    """Whether `x` is a mirai; its value is not."""
+    return isinstance(x, Mirai)
+
+
+def _is_map(x: object) -> bool:
+    from mirai_py.map import MiraiMap
+
+    return isinstance(x, MiraiMap)
+
+
+def members(x: object, name: str = "x") -> list[Mirai]:
+    """The mirais of one, a list, a dict, or a map.
+
+    Raises:
+        TypeError: there is something else among them.
+    """
+    if isinstance(x, Mirai):
+        return [x]
+    if isinstance(x, dict):
+        found = list(x.values())
+    elif isinstance(x, list | tuple) or _is_map(x):
+        found = list(x)  # type: ignore[call-overload]
+    else:
+        raise TypeError(
+            f"`{name}` must be a mirai, a list or dict of them, or a mirai_map, not {type(x).__name__}"
+        )
+    for item in found:
+        if not isinstance(item, Mirai):
+            raise TypeError(f"`{name}` must hold nothing but mirais; there is a {type(item).__name__} in it")
+    return found
+
+
+T = TypeVar("T")
+
+
+def call_mirai(x: T) -> T:
+    """Wait for a mirai, or all of a list, dict or map.
+
+    Returns:
+        The same object. Ctrl-C leaves it unresolved and usable.
+    """
+    for mirai in members(x):
+        _wait(mirai, None)
+    return x
+
+
+def stop_mirai(x: object) -> bool | list[bool]:
+    """Stop tasks: a waiting one is never run, a running one is interrupted. Their value is error 20 at once.
+
+    Args:
+        x: a mirai, or a list, dict or map of them, which are stopped last to first, so that no daemon is
+            freed only to start one that is about to be stopped.
+
+    Returns:
+        True if it was waiting or running, False if it was resolved or nothing that can be stopped; a list of
+        these for several.
+    """
+    if isinstance(x, Mirai):
+        return x.cancel()
+    if isinstance(x, list | tuple | dict) or _is_map(x):
+        items = list(x.values()) if isinstance(x, dict) else list(x)  # type: ignore[call-overload]
+        answers = [item.cancel() if isinstance(item, Mirai) else False for item in reversed(items)]
+        return answers[::-1]
+    return False
+
+
+def wait_any(waiting: Sequence[Mirai], timeout: float | None = None) -> int | None:
+    """Position of the first resolved mirai in list order, waiting for one; None after the timeout (seconds)."""
+    first = next((i for i, m in enumerate(waiting) if m.done()), None)
+    if first is not None:
+        return first
+    lock = threading.Lock()
+    lock.acquire()
+
+    def wake() -> None:
+        if lock.locked():
+            with contextlib.suppress(RuntimeError):  # two mirais at the same instant
+                lock.release()
+
+    for mirai in waiting:
+        mirai._on_wake(wake)
+    lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+    return next((i for i, m in enumerate(waiting) if m.done()), None)
+
+
+def as_completed(xs: Iterable[Mirai], timeout: float | None = None) -> Iterator[Mirai]:
+    """Iterate over mirais as they resolve.
+
+    Args:
+        xs: mirais, or a map.
+        timeout: seconds from the first `next()`; None for ever.
+
+    Raises:
+        TimeoutError: not all came in time.
+
+    Example:
+        >>> with daemons(1):
+        ...     [m.data for m in as_completed([mirai(pow, 2, 3)])]
+        [8]
+    """
+    waiting = list(xs)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    arrived: queue.SimpleQueue[Mirai] = queue.SimpleQueue()
+    for mirai in waiting:
+        mirai._on_wake(partial(arrived.put, mirai))
+    for _ in waiting:
+        try:
+            yield arrived.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise TimeoutError(f"not all mirais were resolved within {timeout} s") from None

@@ -1,0 +1,562 @@
+"""Compute profiles: a name, a URL on which the host listens, a dispatcher, and the daemons started here."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import nngsock
+from mirai_py.dispatcher import Dispatcher, LocalProcess
+from mirai_py.errors import DaemonsNotSetError, MiraiException, MiraiLaunchError
+from mirai_py.evaluate import in_map
+from mirai_py.handshake import TOKEN_VARIABLE, new_token
+from mirai_py.host import Host
+from mirai_py.inline import Inline
+from mirai_py.launch import LocalDaemon, start_local
+from mirai_py.streams import Stream, Streams
+from mirai_py.worker import OPTIONS, check_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DEFAULT = "default"
+NOTE_SECONDS = 10.0
+# How long daemons get to leave by themselves when their host closes.
+LEAVE_SECONDS = 0.3
+_UNSET: Any = object()
+
+_profiles: dict[str, Profile] = {}
+_changing = threading.RLock()
+_current: ContextVar[str] = ContextVar("mirai_py_profile", default=DEFAULT)
+
+
+@dataclass(eq=False)
+class Profile:
+    """One compute profile that is set."""
+
+    name: str
+    n: int
+    token: str
+    streams: Streams
+    options: dict[str, Any]
+    threads: int | None
+    max_batch: int
+    url: str = ""
+    host: Host | None = None
+    engine: Dispatcher | Inline = field(init=False)
+    started: list[LocalDaemon] = field(default_factory=list)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    _cv: nngsock.ConditionVariable | None = None
+
+    def listen(self, url: str) -> None:
+        """Open the socket and the dispatcher."""
+        self.host = host = Host(url)
+        self.engine = Dispatcher(
+            send=host.send,
+            cut=host.cut,
+            token=self.token,
+            streams=self.streams,
+            settings={},
+            local=self._local,
+            on_change=self._notify,
+            max_batch=self.max_batch,
+        )
+        self.url = host.start(self.engine)
+
+    def _local(self, pid: int) -> LocalProcess | None:
+        found = next((d for d in self.started if d.pid == pid), None)
+        return None if found is None else LocalProcess(found.started, found.when_ended)
+
+    def _notify(self) -> None:
+        with self.changed:
+            self.changed.notify_all()
+
+    def launch(self, n: int, options: dict[str, Any]) -> list[LocalDaemon]:
+        """Start `n` daemons here, without waiting for them."""
+        merged = {**self.options, **options}
+        threads = merged.pop("threads", self.threads)
+        self.started = [d for d in self.started if not d.gone()]
+        new = [start_local(self.url, self.token, merged, threads=threads) for _ in range(n)]
+        self.started += new
+        for daemon in new:
+            daemon.when_ended(lambda _: self._notify(), patience=None)
+        return new
+
+    def wait_for(self, new: Sequence[LocalDaemon]) -> None:
+        """Wait until these are connected.
+
+        Raises:
+            MiraiLaunchError: one has ended before, with its exit code and last words.
+        """
+        assert isinstance(self.engine, Dispatcher)
+        wanted = {d.pid for d in new}
+        begun = noted = monotonic()
+        with self.changed:
+            while True:
+                connected = {d["pid"] for d in self.engine.daemons()}
+                for daemon in new:
+                    if daemon.pid not in connected and daemon.gone():
+                        raise MiraiLaunchError(_epitaph(daemon))
+                if wanted <= connected:
+                    return
+                self.changed.wait(NOTE_SECONDS)
+                if monotonic() - noted >= NOTE_SECONDS:
+                    noted = monotonic()
+                    elapsed = round(noted - begun)
+                    print(f"initial sync with daemon(s) [{elapsed} secs elapsed]", file=sys.stderr)
+
+    def close(self, *, order: bool = False) -> None:
+        """Resolve what is unresolved to error 19, let the daemons go, and see out those of this machine."""
+        if isinstance(self.engine, Dispatcher) and order:
+            self._order_out(self.engine)
+        self.engine.close()
+        if self.host is not None:
+            self.host.close()
+        deadline = monotonic() + LEAVE_SECONDS
+        for daemon in self.started:
+            daemon.see_out(max(0.0, deadline - monotonic()))
+        self.started = []
+
+    def _order_out(self, engine: Dispatcher) -> None:
+        engine.order_all_out()
+        deadline = monotonic() + LEAVE_SECONDS
+        with self.changed:
+            while engine.info().connections and (left := deadline - monotonic()) > 0:
+                self.changed.wait(left)
+
+    def cv(self) -> nngsock.ConditionVariable:
+        """Signalled once for each mirai of this profile that is resolved."""
+        if self._cv is None:
+            cv = self._cv = nngsock.cv()
+
+            def signal(number: int) -> None:
+                for _ in range(number):
+                    cv.signal()
+
+            self.engine.on_resolved = signal
+        return self._cv
+
+
+def _epitaph(daemon: LocalDaemon) -> str:
+    end = daemon.end()
+    how = f"exit code {end['exit_code']}" if "exit_code" in end else f"signal {end['signal']}"
+    words = daemon.last_words()
+    tail = f"; the last it wrote:\n{words}" if words else "; it wrote nothing to stderr"
+    return f"a daemon (pid {daemon.pid}) ended with {how} before it was connected{tail}"
+
+
+class Daemons:
+    """What `daemons()` returns: true while its profile is set; a context manager that resets it at the end."""
+
+    def __init__(self, compute: str, *, active: bool) -> None:
+        self.compute = compute
+        self._active = active
+        self._token: Any = None
+
+    def __bool__(self) -> bool:
+        return self._active
+
+    def __repr__(self) -> str:
+        return f"< daemons [{self.compute}: {'set' if daemons_set(self.compute) else 'not set'}] >"
+
+    def __enter__(self) -> Daemons:
+        self._token = _current.set(self.compute)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
+        reset(self.compute)
+
+
+def daemons(
+    n: int | None = _UNSET,
+    url: str | Sequence[str] | dict[str, str] | None = None,
+    remote: None = None,
+    dispatcher: bool = True,
+    *,
+    sync: bool = False,
+    seed: int | None = None,
+    memory: float | None = None,
+    batch: int | None = None,
+    serial: Any = None,
+    tls: Any = None,
+    pass_: Any = None,
+    compute: str | None = None,
+    threads: int | None = 1,
+    **daemon_args: Any,
+) -> Daemons:
+    """Set up the daemons of a compute profile, replacing those that it has.
+
+    Args:
+        n: number of daemons to start on this machine; returns when all are connected. 0 resets the profile:
+            what is unresolved resolves to error 19, the daemons go. None does the same, and orders even those
+            to leave that were started with `autoexit=False`.
+        url: where to listen for daemons that are started elsewhere, for example "tcp://0.0.0.0:0". A port of 0
+            becomes a free one: see `status()`.
+        remote: how to start daemons elsewhere.
+        dispatcher: True.
+        sync: evaluate in this process, at once, for debugging.
+        seed: makes the random numbers of each task reproducible, whatever runs where.
+        memory: bound of the queue.
+        batch: most tasks in one message; None adapts, 1 never puts two together.
+        serial: how to serialise own types.
+        tls: certificate and key of the host.
+        pass_: password of the key.
+        compute: name of the profile; None is the current one.
+        threads: BLAS and OpenMP threads of daemons started here, where the environment does not say.
+        daemon_args: options of `daemon()`.
+
+    Returns:
+        True-ish if daemons are set, false-ish if they were reset; a context manager.
+
+    Raises:
+        TypeError, ValueError: an argument has the wrong type or value.
+        MiraiLaunchError: a daemon ended before it was connected. The profile is left unset.
+        nngsock.NngError: cannot listen at `url`.
+
+    Example:
+        >>> with daemons(2):
+        ...     mirai(pow, 2, 5).collect()
+        32
+    """
+    check_process()
+    name = profile_name(compute)
+    if n is _UNSET and url is None and not sync:
+        raise TypeError("`n` is missing: give a number of daemons, 0 to reset, or `url` to listen on")
+    _refuse_open_parts(remote=remote, memory=memory, serial=serial, tls=tls, pass_=pass_)
+    number = _number_of(n)
+    address = _address_of(url)
+    if not isinstance(dispatcher, bool):
+        raise TypeError(f"`dispatcher` must be True or False, not {dispatcher!r}")
+    if not dispatcher:
+        raise ValueError(
+            "`dispatcher=False` is not available: the dispatcher runs inside this process at no cost"
+        )
+    _check_daemon_args(daemon_args)
+    if number == 0 and address is None and not sync:
+        reset(name, order=n is None)
+        return Daemons(name, active=False)
+    if number and not sync and address is None and in_map():
+        raise MiraiException("cannot create local daemons from within mirai map")
+    with _changing:
+        reset(name)
+        profile = Profile(
+            name, number, new_token(), Streams(_seed_of(seed)), daemon_args, threads, _batch_of(batch)
+        )
+        _set_up(profile, address, number, sync=sync)
+    return Daemons(name, active=True)
+
+
+def _set_up(profile: Profile, address: str | None, number: int, *, sync: bool) -> None:
+    if sync:
+        profile.engine = Inline(profile.streams)
+        _profiles[profile.name] = profile
+        return
+    profile.listen(address or local_url())
+    _profiles[profile.name] = profile
+    if address is not None:
+        return
+    try:
+        profile.wait_for(profile.launch(number, {}))
+    except BaseException:
+        reset(profile.name)
+        raise
+
+
+def _refuse_open_parts(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"`{name.rstrip('_')}` is not available in this version; leave it None")
+
+
+def _number_of(n: Any) -> int:
+    if n is _UNSET or n is None:
+        return 0
+    if isinstance(n, bool) or not isinstance(n, int | float):
+        raise TypeError(f"`n` must be numeric, not {n!r}")
+    if n < 0 or n != int(n):
+        raise ValueError(f"`n` must be a whole number, zero or greater, not {n!r}")
+    return int(n)
+
+
+def _address_of(url: Any) -> str | None:
+    if isinstance(url, dict):
+        url = next(iter(url.values()), None)
+    elif isinstance(url, list | tuple):
+        url = next(iter(url), None)
+    if url is not None and not isinstance(url, str):
+        raise TypeError(f"`url` must be of type character (a str), not {type(url).__name__}")
+    return url
+
+
+def _seed_of(seed: Any) -> int | None:
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise TypeError(f"`seed` must be a whole number or None, not {seed!r}")
+    return seed
+
+
+def _batch_of(batch: Any) -> int:
+    if batch is None:
+        return 1024
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"`batch` must be a whole number, 1 or greater, or None, not {batch!r}")
+    return batch
+
+
+def _check_daemon_args(given: dict[str, Any]) -> None:
+    unknown = sorted(set(given) - set(OPTIONS))
+    if unknown:
+        raise TypeError(f"unknown argument {unknown[0]!r}; options of a daemon are: {', '.join(OPTIONS)}")
+    check_options(given)
+
+
+def launch_local(
+    n: int = 1, *, compute: str | None = None, threads: int | None = _UNSET, **daemon_args: Any
+) -> int:
+    """Start more daemons on this machine, without waiting for them.
+
+    Args:
+        n: how many.
+        compute: the profile; None is the current one.
+        threads: as in `daemons`.
+        daemon_args: options of `daemon()`; they replace those of `daemons()`.
+
+    Returns:
+        `n`.
+
+    Raises:
+        DaemonsNotSetError: the profile is not set.
+    """
+    profile = require_profile(compute, "daemons must be set to use launchers: ")
+    if isinstance(profile.engine, Inline):
+        raise MiraiException("daemons cannot be launched for synchronous compute profiles")
+    _check_daemon_args(daemon_args)
+    number = _number_of(n)
+    extra = {} if threads is _UNSET else {"threads": threads}
+    profile.launch(number, {**daemon_args, **extra})
+    return number
+
+
+def stop_daemons(n: int = 1, compute: str | None = None) -> int:
+    """Order daemons to leave, idle ones first, busy ones after their task.
+
+    Returns:
+        How many were ordered.
+    """
+    profile = require_profile(compute)
+    return profile.engine.dismiss(_number_of(n))
+
+
+def reset(name: str, *, order: bool = False) -> None:
+    """Forget a profile and let its daemons go; nothing happens if it is not set."""
+    with _changing:
+        profile = _profiles.pop(name, None)
+    if profile is not None:
+        profile.close(order=order)
+
+
+@atexit.register
+def _reset_all() -> None:
+    if _forked:
+        return
+    for name in list(_profiles):
+        reset(name)
+
+
+_forked = False
+
+
+def _mark_forked() -> None:
+    global _forked
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_mark_forked)
+
+
+def check_process() -> None:
+    """See that this process may use sockets.
+
+    Raises:
+        MiraiException: it was forked from one that did.
+    """
+    if _forked:
+        raise MiraiException(
+            "mirai_py cannot be used in a process that was forked from one that imported it; start the process "
+            'anew, for example with multiprocessing\'s "spawn" method'
+        )
+
+
+def profile_name(compute: str | None) -> str:
+    """The name that was given, or the current profile's."""
+    if compute is None:
+        return _current.get()
+    if not isinstance(compute, str):
+        raise TypeError(f"`compute` must be the name of a compute profile, not {compute!r}")
+    return compute
+
+
+def find_profile(compute: str | None) -> Profile | None:
+    """The profile, if it is set."""
+    check_process()
+    return _profiles.get(profile_name(compute))
+
+
+def require_profile(compute: str | None, before: str = "") -> Profile:
+    """The profile.
+
+    Raises:
+        DaemonsNotSetError: it is not set.
+    """
+    profile = find_profile(compute)
+    if profile is None:
+        name = profile_name(compute)
+        argument = "" if name == DEFAULT else f", compute={name!r}"
+        raise DaemonsNotSetError(
+            f"{before}No daemons set for the {name!r} compute profile.\n  Use mirai_py.daemons(4{argument}) to set them."
+        )
+    return profile
+
+
+def daemons_set(compute: str | None = None) -> bool:
+    """Whether daemons are set for a profile.
+
+    Example:
+        >>> daemons_set("nothing of this name")
+        False
+    """
+    return find_profile(compute) is not None
+
+
+def require_daemons(compute: str | None = None) -> bool:
+    """Return True if daemons are set.
+
+    Raises:
+        DaemonsNotSetError: they are not; the message has a line that can be pasted.
+    """
+    return require_profile(compute) is not None
+
+
+@contextmanager
+def with_daemons(compute: str) -> Iterator[None]:
+    """Make a profile the current one for a block or, as a decorator, a function.
+
+    Raises:
+        DaemonsNotSetError: it is not set.
+    """
+    require_profile(compute)
+    token = _current.set(compute)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def local_daemons(compute: str, stack: ExitStack) -> None:
+    """Make a profile the current one until the stack closes."""
+    stack.enter_context(with_daemons(compute))
+
+
+def info(compute: str | None = None) -> dict[str, int] | None:
+    """Counts of daemons and tasks; None if the profile is not set.
+
+    Returns:
+        connections, cumulative (all daemons that ever connected), awaiting, executing, completed.
+    """
+    profile = find_profile(compute)
+    if profile is None:
+        return None
+    counts = profile.engine.info()
+    return {name: getattr(counts, name) for name in counts.__slots__}
+
+
+def status(compute: str | None = None) -> dict[str, Any]:
+    """What a person wants to see of a profile: connections, URL, and where the tasks are.
+
+    Programs use `info()`: values may be added here.
+    """
+    profile = find_profile(compute)
+    if profile is None:
+        return {"connections": 0, "daemons": 0}
+    counts = profile.engine.info()
+    return {
+        "connections": counts.connections,
+        "daemons": profile.url,
+        "mirai": {
+            "awaiting": counts.awaiting,
+            "executing": counts.executing,
+            "completed": counts.completed,
+        },
+    }
+
+
+def nextget(x: str, compute: str = DEFAULT) -> Any:
+    """One thing about a profile, for programs that start daemons themselves.
+
+    Args:
+        x: "n" (daemons asked for), "url", "dispatcher", "tls", "env" (variables that a daemon must be started
+            with), "stream", "cv" (a condition variable signalled once for each resolved mirai).
+        compute: the profile.
+
+    Returns:
+        None if there is none, or the profile is not set.
+    """
+    profile = find_profile(compute)
+    if profile is None:
+        return None
+    if x == "n":
+        return profile.n or 1
+    if x == "url":
+        return profile.url
+    if x == "dispatcher":
+        return isinstance(profile.engine, Dispatcher)
+    if x == "env":
+        return {TOKEN_VARIABLE: profile.token}
+    if x == "cv":
+        return profile.cv()
+    return None
+
+
+def nextstream(compute: str = DEFAULT) -> Stream | None:
+    """The next random stream of a profile, which goes on to another; None if it is not set."""
+    profile = find_profile(compute)
+    return None if profile is None else profile.streams.take()
+
+
+def nextcode(xc: int) -> str:
+    """Why a daemon ended, in words.
+
+    Example:
+        >>> nextcode(1)
+        '1 | Daemon idletime limit reached'
+    """
+    reasons = {
+        0: "connection terminated",
+        1: "idletime limit reached",
+        2: "walltime limit reached",
+        3: "task limit reached",
+    }
+    return f"{xc} | Daemon {reasons.get(xc, 'unknown')}"
+
+
+def local_url(tcp: bool = False, port: int = 0) -> str:
+    """A URL on which only this machine can reach the host; a new one at each call.
+
+    Args:
+        tcp: on a TCP port of 127.0.0.1 instead of a local socket.
+        port: that port; 0 takes a free one.
+    """
+    if tcp:
+        return f"tcp://127.0.0.1:{port}"
+    name = secrets.token_hex(12)
+    if sys.platform == "linux":
+        return f"abstract://{name}"
+    return f"ipc:///tmp/{name}" if sys.platform != "win32" else f"ipc://{name}"

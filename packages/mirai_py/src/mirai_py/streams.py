@@ -1,0 +1,89 @@
+"""Random streams: one for each daemon, or with a seed one for each task, whatever runs where.
+
+A stream is a pair (entropy, counter), as in numpy's `SeedSequence.spawn`. The generators of a process are
+seeded with a digest of it; numpy is neither needed nor imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+import sys
+from typing import Any, NamedTuple
+
+
+class Stream(NamedTuple):
+    """One random stream."""
+
+    entropy: int
+    counter: int
+
+    def seed(self) -> int:
+        """A seed of 256 bits."""
+        text = f"mirai_py stream {self.entropy} {self.counter}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest(), "little")
+
+
+class Streams:
+    """Hands out streams one after the other. Not thread-safe: the dispatcher calls it under its lock."""
+
+    def __init__(self, seed: int | None) -> None:
+        self.fixed = seed is not None
+        self._next = Stream(secrets.randbits(128) if seed is None else seed, 0)
+
+    def peek(self) -> Stream:
+        """The stream that `take` gives next."""
+        return self._next
+
+    def take(self) -> Stream:
+        """The current stream; the next call gives another."""
+        stream = self._next
+        self._next = stream._replace(counter=stream.counter + 1)
+        return stream
+
+
+def seed_generators(stream: Stream) -> None:
+    """Seed `random`, and numpy's legacy generator if numpy is there, or as soon as it is imported."""
+    seed = stream.seed()
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        _seed_numpy(seed)
+    else:
+        _waiting[:] = [seed]
+        if _finder not in sys.meta_path:
+            sys.meta_path.insert(0, _finder)
+
+
+def _seed_numpy(seed: int) -> None:
+    words = [seed >> shift & 0xFFFFFFFF for shift in range(0, 256, 32)]
+    sys.modules["numpy"].random.seed(words)
+
+
+_waiting: list[int] = []
+
+
+class _SeedNumpyOnImport:
+    """Seeds numpy's generator when a task is the first of its process to import numpy."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "numpy":
+            return None
+        import importlib.util
+
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            if _waiting:
+                _seed_numpy(_waiting[-1])
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+_finder: Any = _SeedNumpyOnImport()

@@ -1,0 +1,237 @@
+"""Hand work to the daemons: one call, one for each element, one on each daemon."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mirai_py import serial
+from mirai_py.codes import Code, Once, code_of
+from mirai_py.ephemeral import submit_ephemeral
+from mirai_py.frames import Parts, TaskFlag
+from mirai_py.map import MiraiMap, elements, tell
+from mirai_py.profiles import Profile, find_profile, require_profile
+
+if TYPE_CHECKING:
+    from mirai_py.handles import Mirai
+
+Promise = Callable[[Any], object] | tuple[Callable[[Any], object], Callable[[Any], object]]
+_seeding = threading.Lock()
+_MISSING: Any = object()
+
+
+def mirai(
+    expr: Callable[..., Any] | str = _MISSING,
+    /,
+    *args: Any,
+    _args: Mapping[str, Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _timeout: float | None = None,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> Mirai:
+    """Evaluate a call in another process and return at once.
+
+    Args:
+        expr: a callable, called as `expr(*args, **kwargs)`; or source text, whose last expression is the value
+            and which sees the keyword arguments as names.
+        args: positional arguments (callables only).
+        _args: more keyword arguments, for example `locals()`.
+        _globals: names visible to the task's code and to the functions that it carries, in this task only.
+        _timeout: milliseconds from now after which the value is error 5 and the task is interrupted.
+        _compute: compute profile; None is the current one. Where no daemons are set, the task gets a process
+            of its own.
+        kwargs: keyword arguments.
+
+    Returns:
+        A mirai, which resolves by itself.
+
+    Raises:
+        MiraiSerializationError: the function or an argument cannot be sent; nothing was.
+        TypeError, ValueError: an argument has the wrong type or value.
+
+    Example:
+        >>> with daemons(1):
+        ...     mirai("x + y", x=1, y=2).collect()
+        3
+    """
+    call = _checked_call(expr, args)
+    named = _merged(kwargs, _args)
+    extras = _extras(_globals)
+    seconds = _seconds(_timeout)
+    profile = find_profile(_compute)
+    if profile is None:
+        return submit_ephemeral(*_packed(call, args, named, extras), timeout=seconds)
+    if profile.streams.fixed:
+        with _seeding:
+            codes, body = _packed(call, args, named, {**(extras or {}), "stream": profile.streams.peek()})
+            profile.streams.take()
+            return profile.engine.submit(codes, body, timeout=seconds)
+    codes, body = _packed(call, args, named, extras)
+    return profile.engine.submit(codes, body, timeout=seconds)
+
+
+def try_mirai(expr: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Mirai | None:
+    """As `mirai`, but give None where that would wait for room in the queue."""
+    return mirai(expr, *args, **kwargs)
+
+
+def mirai_map(
+    x: Any,
+    f: Callable[..., Any],
+    /,
+    *,
+    _args: Mapping[str, Any] | Sequence[Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _promise: Promise | None = None,
+    _timeout: float | None = None,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> MiraiMap:
+    """Evaluate a function for each element of something, in parallel.
+
+    Args:
+        x: what to map over. The values of a dict, whose keys become names; the rows of a data frame, passed by
+            column name; the rows of a 2-d array, passed by position; the elements of anything else.
+        f: the function.
+        _args: constant arguments: a mapping of keywords, or a sequence of positionals behind the element.
+        _globals: as in `mirai`.
+        _promise: called with each value as it comes; or a pair, the second called with each exception.
+        _timeout: milliseconds for each element, from now.
+        _compute: compute profile; None is the current one.
+        kwargs: constant keyword arguments.
+
+    Returns:
+        A map: `.collect()` gives the values in order.
+
+    Raises:
+        DaemonsNotSetError: no daemons are set.
+        TypeError: `f` is no function, or `x` nothing to map over.
+
+    Example:
+        >>> with daemons(2):
+        ...     mirai_map({"a": 1, "b": 2}, lambda x: x + 1).collect()
+        {'a': 2, 'b': 3}
+    """
+    if not callable(f) and not isinstance(f, Once):
+        raise TypeError(f"`f` must be a function or other callable, not {type(f).__name__}")
+    if isinstance(_args, str) or not isinstance(_args, Mapping | Sequence | None):
+        raise TypeError(f"`_args` must be a mapping or a sequence, not {type(_args).__name__}")
+    profile = require_profile(_compute)
+    behind = () if _args is None or isinstance(_args, Mapping) else tuple(_args)
+    constant = _merged(kwargs, _args if isinstance(_args, Mapping) else None)
+    rows, names = elements(x)
+    calls = _calls(
+        profile, f, ((args + behind, {**constant, **named}) for args, named in rows), _extras(_globals)
+    )
+    mirais = profile.engine.submit_all(calls, timeout=_seconds(_timeout), flags=TaskFlag.MAP)
+    if _promise is not None:
+        for each in mirais:
+            tell(each, _promise)
+    return MiraiMap(mirais, names)
+
+
+def _calls(
+    profile: Profile, f: Callable[..., Any], rows: Any, extras: dict[str, Any] | None
+) -> list[tuple[tuple[Code, ...], Parts]]:
+    if not profile.streams.fixed:
+        return [_packed(f, args, named, extras) for args, named in rows]
+    calls = []
+    with _seeding:
+        for args, named in rows:
+            calls.append(_packed(f, args, named, {**(extras or {}), "stream": profile.streams.take()}))
+    return calls
+
+
+def everywhere(
+    expr: Callable[..., Any] | str,
+    /,
+    *args: Any,
+    _args: Mapping[str, Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _min: int = 1,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> MiraiMap:
+    """Evaluate a call once on each daemon that is connected; what it sets up lasts.
+
+    Tasks submitted later start on no daemon before this has run there. Source text makes the names that it
+    assigns, and the keyword arguments, visible to all later tasks; a callable does so with `_globals` and with
+    what it assigns by `global`. `everywhere("", a=1)` only makes `a` visible.
+
+    Args:
+        expr: a callable or source text.
+        args: positional arguments (callables only).
+        _args: more keyword arguments.
+        _globals: names that last.
+        _min: least number of daemons to run it, counting ones that connect later.
+        _compute: compute profile; None is the current one.
+        kwargs: keyword arguments.
+
+    Returns:
+        A map with one mirai for each daemon.
+
+    Raises:
+        DaemonsNotSetError: no daemons are set.
+    """
+    call = _checked_call(expr, args)
+    if isinstance(_min, bool) or not isinstance(_min, int) or _min < 1:
+        raise ValueError(f"`_min` must be a whole number, 1 or greater, not {_min!r}")
+    profile = require_profile(_compute)
+    codes, body = _packed(call, args, _merged(kwargs, _args), _extras(_globals))
+    return MiraiMap(profile.engine.everywhere(codes, body, _min), None)
+
+
+def _checked_call(expr: Any, args: tuple[Any, ...]) -> Any:
+    if expr is _MISSING or expr is None:
+        raise TypeError("missing expression: give a function or source text to evaluate")
+    if isinstance(expr, str):
+        if args:
+            raise TypeError("source text takes no positional arguments; name them: mirai('x + 1', x=2)")
+        return expr
+    if not callable(expr) and not isinstance(expr, Once):
+        raise TypeError(f"a function or source text is evaluated, not {type(expr).__name__}")
+    return expr
+
+
+def _merged(kwargs: dict[str, Any], more: Mapping[str, Any] | None) -> dict[str, Any]:
+    if more is None:
+        return kwargs
+    if not isinstance(more, Mapping):
+        raise TypeError(f"`_args` must be a mapping of names to values, not {type(more).__name__}")
+    _check_names("_args", more)
+    return {**kwargs, **more}
+
+
+def _extras(names: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not names:
+        return None
+    if not isinstance(names, Mapping):
+        raise TypeError(f"`_globals` must be a mapping of names to values, not {type(names).__name__}")
+    _check_names("_globals", names)
+    return {"globals": dict(names)}
+
+
+def _check_names(argument: str, names: Mapping[str, Any]) -> None:
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"the keys of `{argument}` must be str, and {name!r} is not")
+
+
+def _seconds(timeout: Any) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"`_timeout` must be a number of milliseconds, not {timeout!r}")
+    if not timeout >= 0:
+        raise ValueError(f"`_timeout` must be a number of milliseconds, zero or greater, not {timeout!r}")
+    return float(timeout) / 1000
+
+
+def _packed(
+    call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], extras: dict[str, Any] | None
+) -> tuple[tuple[Code, ...], Parts]:
+    once: list[Code] = []
+    body = serial.dump_call(args, kwargs, extras, once)
+    return (code_of(call), *once), body

@@ -1,0 +1,513 @@
+"""A worker: dials the host, runs what it is sent, in the main thread, until it is told or time to leave."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import mmap
+import os
+import pickle
+import queue
+import secrets
+import signal
+import struct
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import nngsock
+from mirai_py import codes, frames, handshake
+from mirai_py.errors import MiraiException
+from mirai_py.evaluate import Evaluator, Interrupt
+from mirai_py.frames import Kind, Result, Status
+from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
+from mirai_py.streams import Stream, seed_generators
+from mirai_py.timer import timer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mirai_py.frames import Parts
+
+_log = logging.getLogger("mirai_py")
+
+ENDED = 0  # the connection ended, or the host ordered it
+IDLE = 1
+WALL = 2
+TASKS = 3
+# Results that are older than this do not wait for the rest of their batch.
+FLUSH_SECONDS = 0.005
+HANDSHAKE_SECONDS = 10.0
+# An idle limit shorter than the time to get a first task must not make workers come and go.
+FIRST_TASK_SECONDS = 5.0
+LEAVE_SECONDS = 1.0
+KILL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a daemon leaves by itself. Times in seconds."""
+
+    idle: float = math.inf
+    wall: float = math.inf
+    tasks: float = math.inf
+    timer_start: int = 0
+
+
+class _Wake:
+    """What the receiving thread tells the main thread."""
+
+    WORK = "work"
+    LOST = "lost"
+    EXIT = "exit"
+    LEAVE_OK = "leave ok"
+
+
+@dataclass(slots=True)
+class _State:
+    """What the receiving and the main thread share."""
+
+    pending: deque[tuple[int, int, memoryview]] = field(default_factory=deque)
+    wakes: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    leaving: bool = False
+    lost: bool = False
+    nonce: bytes = b""
+    settings: dict[str, Any] | None = None
+    refused: str = ""
+    connected: threading.Event = field(default_factory=threading.Event)
+    code_came: threading.Event = field(default_factory=threading.Event)
+
+
+def daemon(
+    url: str,
+    dispatcher: bool = True,
+    *,
+    asyncdial: bool = False,
+    autoexit: bool | None = True,
+    cleanup: bool = True,
+    output: bool | str = False,
+    idletime: float = math.inf,
+    walltime: float = math.inf,
+    maxtasks: float = math.inf,
+    timerstart: int = 0,
+    tlscert: Any = None,
+    rs: tuple[int, int] | None = None,
+) -> int:
+    """Be a daemon: dial the host at `url` and run its tasks in this thread until the end.
+
+    Args:
+        url: where the host listens.
+        dispatcher: as the host's; both forms speak the same protocol.
+        asyncdial: False raises at once if nobody listens; True dials for ever.
+        autoexit: True ends this process when the host is gone, even in the middle of a task; None lets the
+            running task finish first; False stays and dials again.
+        cleanup: put names, environment, working directory and the like back after each task.
+        output: False sends stdout and stderr to the null device; True leaves them; a path, in which `{pid}` is
+            replaced, is appended to.
+        idletime: milliseconds without a task after which to leave; not before the first task or 5 s.
+        walltime: milliseconds after which to leave; a running task ends first.
+        maxtasks: number of tasks after which to leave.
+        timerstart: number of tasks after which the two clocks start.
+        tlscert: the host's certificate, for TLS.
+        rs: a random stream, as `nextstream()` gives it.
+
+    Returns:
+        Why it ended: 0 the connection ended or the host ordered it, 1 idle, 2 walltime, 3 maxtasks.
+
+    Raises:
+        nngsock.NngError: nobody listens at `url`.
+        MiraiException: the host refused this daemon, or does not know the token.
+        TypeError, ValueError: an argument has the wrong type or value.
+    """
+    check_options(
+        {
+            "dispatcher": dispatcher,
+            "asyncdial": asyncdial,
+            "autoexit": autoexit,
+            "cleanup": cleanup,
+            "output": output,
+            "idletime": idletime,
+            "walltime": walltime,
+            "maxtasks": maxtasks,
+            "timerstart": timerstart,
+            "tlscert": tlscert,
+            "rs": rs,
+        }
+    )
+    limits = Limits(idletime / 1000, walltime / 1000, maxtasks, timerstart)
+    worker = _Worker(url, limits, autoexit=autoexit, cleanup=cleanup, output=output, stream=rs)
+    return worker.serve(asyncdial=asyncdial)
+
+
+OPTIONS = (
+    "asyncdial",
+    "autoexit",
+    "cleanup",
+    "output",
+    "idletime",
+    "walltime",
+    "maxtasks",
+    "timerstart",
+    "tlscert",
+    "rs",
+)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """See that options of a daemon make sense, before one is started with them.
+
+    Raises:
+        TypeError, ValueError: naming the option, its value and what it may be.
+    """
+    for name in ("dispatcher", "asyncdial", "cleanup"):
+        if not isinstance(options.get(name, True), bool):
+            raise TypeError(f"`{name}` must be True or False, not {options[name]!r}")
+    if options.get("autoexit", True) not in (True, False, None):
+        raise TypeError(f"`autoexit` must be True, False or None, not {options['autoexit']!r}")
+    if not isinstance(options.get("output", True), bool | str):
+        raise TypeError(f"`output` must be True, False or a path, not {options['output']!r}")
+    for name in ("idletime", "walltime", "maxtasks", "timerstart"):
+        value = options.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise ValueError(f"`{name}` must be a number, zero or greater, not {value!r}")
+    if not isinstance(options.get("timerstart", 0), int):
+        raise ValueError(f"`timerstart` must be a whole number of tasks, not {options['timerstart']!r}")
+    if options.get("tlscert") is not None:
+        raise ValueError("`tlscert` goes with a tls+tcp:// or wss:// host; this one is not")
+
+
+class _Worker:
+    """The daemon of this process."""
+
+    def __init__(
+        self,
+        url: str,
+        limits: Limits,
+        *,
+        autoexit: bool | None,
+        cleanup: bool,
+        output: bool | str,
+        stream: tuple[int, int] | None,
+    ) -> None:
+        self._url = url
+        self._limits = limits
+        self._autoexit = autoexit
+        self._output = output
+        self._stream = stream
+        self._local = _take_local_settings()
+        self._token = os.environ.pop(handshake.TOKEN_VARIABLE, "")
+        self._state = _State()
+        self._socket = nngsock.socket("pair1")
+        self._interrupt = Interrupt()
+        self._cache = codes.current_cache
+        namespace = sys.modules["__main__"].__dict__
+        self._evaluator = Evaluator(
+            self._cache, namespace, cleanup=cleanup, interrupt=self._interrupt, fetch=self._fetch
+        )
+        self._cell = self._local.started_cell()
+        self._done: list[Result] = []
+        self._done_lock = threading.Lock()
+        self._flush_set = False
+        self._count = 0
+
+    # -- life
+
+    def serve(self, *, asyncdial: bool) -> int:
+        """Connect, work, leave."""
+        self._interrupt.install()
+        if self._autoexit:
+            die_with_host(self._local.life)
+        nngsock.on_pipe(self._socket, self._on_pipe)
+        self._receive()
+        try:
+            nngsock.dial(self._socket, self._url, autostart=True if asyncdial else None, fail="error")
+            self._wait_for_host(None if asyncdial else HANDSHAKE_SECONDS)
+            self._settle()
+            return self._work()
+        finally:
+            nngsock.close(self._socket)
+
+    def _wait_for_host(self, seconds: float | None) -> None:
+        if not self._state.connected.wait(seconds):
+            raise MiraiException(
+                f"no mirai_py host answers at {self._url}: nothing came within {seconds:.0f} s"
+            )
+        if self._state.refused:
+            raise MiraiException(f"the host at {self._url} refused this daemon: {self._state.refused}")
+
+    def _settle(self) -> None:
+        """What the host's INIT asks for, before the first task."""
+        settings = self._state.settings or {}
+        if self._local.path:
+            sys.path[:] = self._local.path
+        stream = self._stream or settings.get("stream")
+        if stream is not None:
+            seed_generators(Stream(*stream))
+        _redirect(self._output)
+
+    def _work(self) -> int:
+        state, limits = self._state, self._limits
+        started = last = time.monotonic()
+        while True:
+            counting = self._count >= limits.timer_start
+            until = self._deadline(started, last) if counting else math.inf
+            try:
+                wake = state.wakes.get(
+                    timeout=None if until == math.inf else max(0.0, until - time.monotonic())
+                )
+            except queue.Empty:
+                reason = WALL if time.monotonic() >= started + limits.wall else IDLE
+                if self._leave(reason):
+                    return reason
+                continue
+            if wake in (_Wake.LOST, _Wake.EXIT):
+                return ENDED
+            if not self._run_pending():
+                return TASKS
+            last = time.monotonic()
+            if not counting and self._count >= limits.timer_start:
+                started = last
+
+    def _deadline(self, started: float, last: float) -> float:
+        idle = last + self._limits.idle
+        if not self._count:
+            idle = max(idle, started + FIRST_TASK_SECONDS)
+        return min(idle, started + self._limits.wall)
+
+    def _leave(self, code: int) -> bool:
+        """Leave in agreement with the host, so that no task is lost on the way; False if work came first."""
+        state = self._state
+        with state.lock:
+            if state.pending:
+                return False
+            state.leaving = True
+        self._post([frames.head(Kind.LEAVE, code)])
+        self._await_leave_ok()
+        return True
+
+    def _await_leave_ok(self) -> None:
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while (remaining := deadline - time.monotonic()) > 0:
+            try:
+                if self._state.wakes.get(timeout=remaining) != _Wake.WORK:
+                    return
+            except queue.Empty:
+                return
+
+    # -- tasks, on the main thread
+
+    def _run_pending(self) -> bool:
+        """Run all that was sent; False when the limit of tasks is reached."""
+        pending = self._state.pending
+        while True:
+            try:
+                task, flags, body = pending.popleft()
+            except IndexError:
+                break
+            self._run(task, flags, body)
+            self._count += 1
+            if self._count >= self._limits.tasks:
+                self._finish()
+                return False
+            if self._state.lost and self._autoexit is not False:
+                return True
+        self._flush()
+        self._interrupt.unwanted.clear()
+        return True
+
+    def _run(self, task: int, flags: int, body: memoryview) -> None:
+        if self._cell is not None:
+            struct.pack_into("<Q", self._cell, 0, task)
+        begun = time.perf_counter()
+        if task in self._interrupt.unwanted:
+            status, parts = Status.CANCELED, []
+        else:
+            status, parts = self._evaluator.run(task, flags, body)
+        result = Result(task, status, time.perf_counter() - begun, parts)
+        with self._done_lock:
+            self._done.append(result)
+        if self._state.pending and not self._flush_set:
+            self._flush_set = True
+            timer.after(FLUSH_SECONDS, self._flush_late)
+
+    def _flush(self, flags: int = 0) -> None:
+        with self._done_lock:
+            done, self._done = self._done, []
+        if done or flags:
+            self._send(frames.results(done, flags))
+
+    def _flush_late(self) -> None:
+        """Finished results must not wait for a slow member of their batch."""
+        self._flush_set = False
+        with self._done_lock:
+            done, self._done = self._done, []
+        if done:
+            self._post(frames.results(done))
+
+    def _finish(self) -> None:
+        """The last task is done: give back what waits here, and leave with the last results."""
+        with self._state.lock:
+            self._state.leaving = True
+            rest = [task for task, _, _ in self._state.pending]
+            self._state.pending.clear()
+        if rest:
+            self._send(frames.ids(Kind.RETURNED, rest))
+        self._flush(flags=TASKS)
+        self._await_leave_ok()
+
+    def _fetch(self, key: bytes) -> None:
+        """Get a code that was dropped from the cache."""
+        self._state.code_came.clear()
+        self._post(frames.need([key]))
+        if not self._state.code_came.wait(HANDSHAKE_SECONDS):
+            raise codes.MissingCodeError(key)
+
+    def _send(self, parts: Parts) -> None:
+        """Send and wait until it is on its way: a slow host slows its daemons down."""
+        nngsock.send(self._socket, parts, mode="parts", block=True)
+
+    def _post(self, parts: Parts) -> None:
+        """Send without waiting."""
+        nngsock.send_aio(self._socket, parts, mode="parts")
+
+    # -- messages, on the receiving thread
+
+    def _receive(self) -> None:
+        nngsock.recv_aio(self._socket, mode="buffer").add_done_callback(self._received, inline=True)
+
+    def _received(self, aio: nngsock.RecvAio) -> None:
+        frame = aio.data
+        if nngsock.is_error_value(frame):
+            return
+        try:
+            self._handle(frame)
+        except Exception:
+            _log.exception("a message of the host could not be handled")
+        self._receive()
+
+    def _handle(self, frame: memoryview) -> None:
+        kind, flags, count = frames.parse_head(frame)
+        state = self._state
+        if kind == Kind.TASK:
+            self._accept(frame, count)
+            return
+        if kind == Kind.CHALLENGE:
+            state.nonce = secrets.token_bytes(handshake.NONCE_SIZE)
+            self._post(handshake.hello(self._token, frame, state.nonce, handshake.identity()))
+            return
+        if kind == Kind.INIT:
+            self._initialised(frame)
+            return
+        if kind == Kind.REFUSE:
+            state.refused = bytes(frame[frames.HEADER_SIZE :]).decode(errors="replace")
+            state.connected.set()
+            return
+        self._post([frames.head(Kind.ACK)])
+        if kind == Kind.CANCEL:
+            for task in frames.parse_ids(frame, count):
+                self._interrupt(task)
+        elif kind == Kind.RECALL:
+            self._give_back(set(frames.parse_ids(frame, count)))
+        elif kind == Kind.CODE:
+            for key, body in frames.parse_codes(frame, count):
+                self._cache.add(key, body)
+            state.code_came.set()
+        elif kind == Kind.LEAVE_OK:
+            state.wakes.put(_Wake.LEAVE_OK)
+        elif kind == Kind.EXIT:
+            state.wakes.put(_Wake.EXIT)
+
+    def _accept(self, frame: memoryview, count: int) -> None:
+        new_codes, entries = frames.parse_tasks(frame, count)
+        for key, body in new_codes:
+            self._cache.add(key, body)
+        with self._state.lock:
+            if not self._state.leaving:
+                self._state.pending.extend(entries)
+                self._state.wakes.put(_Wake.WORK)
+                return
+        self._post(frames.ids(Kind.RETURNED, [task for task, _, _ in entries]))
+
+    def _give_back(self, wanted: set[int]) -> None:
+        """Return tasks that are not begun, the newest first, and results that are ready."""
+        pending = self._state.pending
+        kept, returned = [], []
+        while True:
+            try:
+                entry = pending.pop()
+            except IndexError:
+                break
+            (returned if entry[0] in wanted else kept).append(entry)
+        pending.extendleft(kept)
+        self._flush_late()
+        self._post(frames.ids(Kind.RETURNED, [entry[0] for entry in reversed(returned)]))
+
+    def _initialised(self, frame: memoryview) -> None:
+        settings = handshake.check_init(frame, self._token, self._state.nonce)
+        if settings is None:
+            self._state.refused = f"it does not know the token in {handshake.TOKEN_VARIABLE}"
+        elif self._state.settings is None:
+            self._state.settings = pickle.loads(settings)
+        self._state.connected.set()
+
+    def _on_pipe(self, event: str, _pipe: int) -> None:
+        state = self._state
+        if event == "add":
+            state.lost = False
+        if event != "remove" or self._autoexit is False:
+            return
+        state.lost = True
+        if not state.connected.is_set():
+            state.refused = "the connection ended during the introduction"
+            state.connected.set()
+        if self._autoexit and self._interrupt.running is not None:
+            timer.after(KILL_SECONDS, lambda: os.kill(os.getpid(), signal.SIGKILL))
+            os.kill(os.getpid(), signal.SIGTERM)
+        state.wakes.put(_Wake.LOST)
+
+
+@dataclass(frozen=True, slots=True)
+class _Local:
+    """What the host passes to the daemons that it starts itself."""
+
+    life: int | None = None
+    cell: int | None = None
+    path: list[str] = field(default_factory=list)
+
+    def started_cell(self) -> mmap.mmap | None:
+        """The memory in which this daemon writes the id of each task that it starts."""
+        if self.cell is None:
+            return None
+        cell = mmap.mmap(self.cell, 8)
+        os.close(self.cell)
+        return cell
+
+
+def _take_local_settings() -> _Local:
+    text = os.environ.pop(LOCAL_VARIABLE, None)
+    if text is None:
+        return _Local()
+    settings = json.loads(text)
+    before = settings.pop("pythonpath")
+    os.environ.pop("PYTHONPATH", None)
+    if before is not None:
+        os.environ["PYTHONPATH"] = before
+    return _Local(**settings)
+
+
+def _redirect(output: bool | str) -> None:
+    """Send file descriptors 1 and 2 where they belong, whatever writes to them."""
+    if output is True:
+        return
+    name = os.devnull if output is False else os.path.expanduser(output).replace("{pid}", str(os.getpid()))  # noqa: PTH111
+    sys.stdout.flush()
+    sys.stderr.flush()
+    target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
