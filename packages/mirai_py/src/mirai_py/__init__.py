@@ -25,8 +25,16 @@ from mirai_py.errors import (
     is_mirai_interrupt,
 )
 from mirai_py.evaluate import on_daemon
-from mirai_py.handles import Mirai, as_completed, call_mirai, is_mirai, stop_mirai, unresolved
-from mirai_py.map import MiraiMap, is_mirai_map
+from mirai_py.handles import (
+    Mirai,
+    as_completed,
+    call_mirai,
+    is_mirai,
+    is_mirai_map,
+    stop_mirai,
+    unresolved,
+)
+from mirai_py.map import MiraiMap
 from mirai_py.profiles import (
     Daemons,
     daemons,

@@ -66,7 +66,7 @@ class Once:
         return pickle.loads, (self.code.body[1:],)
 
 
-def once(obj: Any, *, fresh: bool = True) -> Once:
+def once(obj: object, *, fresh: bool = True) -> Once:
     """Wrap a value that many tasks share, so that it is pickled once and sent to each daemon once.
 
     It may stand anywhere in the arguments, `_args` or `_globals` of a task; the task sees the value itself.
@@ -86,7 +86,7 @@ def once(obj: Any, *, fresh: bool = True) -> Once:
         >>> table = once({"a": 1})
         >>> m = mirai(lambda t, k: t[k], table, "a")  # doctest: +SKIP
     """
-    if isinstance(obj, Once):
+    if type(obj) is Once:
         return obj
     try:
         content = cloudpickle.dumps(obj, 5)
@@ -98,7 +98,7 @@ def once(obj: Any, *, fresh: bool = True) -> Once:
     return Once(obj, code, fresh=fresh)
 
 
-def code_of(call: Callable[..., Any] | str) -> Code:
+def code_of(call: Callable[..., Any] | str | Once) -> Code:
     """The code of a callable or of source text.
 
     Raises:
@@ -122,11 +122,12 @@ class _Remembered:
     code: Code
     state: list[Any] | None
 
-    def still_holds(self, call: Any) -> bool:
+    def still_holds(self, call: object) -> bool:
         if self.function() is not call:
             return False
         if self.state is None:
             return True
+        assert isinstance(call, types.FunctionType)
         state = _state_of(call)
         return (
             state is not None and len(state) == len(self.state) and all(map(operator.is_, state, self.state))
@@ -138,7 +139,7 @@ _IMMUTABLE = frozenset({int, float, complex, str, bytes, bool, type(None), type(
 _MAX_DEPTH = 20
 
 
-def _make(call: Callable[..., Any]) -> Code:
+def _make(call: Any) -> Code:
     from mirai_py.serial import importable
 
     name = getattr(call, "__qualname__", type(call).__qualname__)
@@ -153,10 +154,10 @@ def _make(call: Callable[..., Any]) -> Code:
             "refers to holds something that cannot be pickled; pass that as an argument made inside the task"
         ) from error
     code = Code.of(REFERENCE if by_reference else VALUE, content, name)
-    if by_reference or isinstance(call, types.FunctionType):
-        state = None if by_reference else _state_of(call)
-        if by_reference or state is not None:
-            _remember(call, code, state)
+    if by_reference:
+        _remember(call, code, None)
+    elif isinstance(call, types.FunctionType) and (state := _state_of(call)) is not None:
+        _remember(call, code, state)
     return code
 
 
@@ -292,7 +293,7 @@ class CodeCache:
         return self._objects[key]
 
 
-# The cache of the daemon that runs in this process; `load_once` is called by pickle and has no other way to it.
+# The cache of the daemon in this process: `load_once` is called by pickle and has no other way to it.
 current_cache = CodeCache()
 
 

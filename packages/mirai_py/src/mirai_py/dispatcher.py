@@ -1,8 +1,9 @@
 """The dispatcher: one queue, the daemons that are connected, and who runs what.
 
-It lives in the host process and has no thread: the thread that submits a task hands it to an idle daemon, and
-the thread on which a result arrives hands that daemon the next ones. One lock guards the state; no user code
-and no pickling happens under it. It knows nothing of sockets: it is given a way to send to a pipe and to cut one.
+It lives in the host process and has no thread: the thread that submits a task hands it to an idle daemon,
+and the thread on which a result arrives hands that daemon the next ones. One lock guards the state; no user
+code and no pickling happens under it. It knows nothing of sockets: it is given a way to send to a pipe and to
+cut one.
 
 A task that has been started is never run a second time. When a daemon dies, each of its tasks is either
 finished, or resolved to error 19, or goes back to the head of the queue if it provably never started.
@@ -195,6 +196,7 @@ class Dispatcher:
             codes: the code to call, then the codes of `once` objects.
             body: pickled arguments.
             timeout: seconds until it resolves to error 5.
+            flags: what is special about it.
         """
         mirai = Mirai(self.stop)
         task = self._task(mirai, codes, body, flags)
@@ -673,7 +675,7 @@ class Dispatcher:
             waits = bool(self._queue) and self._queue[0] is barrier
         if left and waits and not barrier.waited_for - barrier.served:
             _log.warning(
-                "everywhere() waits for %d more daemon(s) to connect (of %d asked for); tasks behind it wait too",
+                "everywhere() waits for %d more daemon(s) to connect (of %d); tasks behind it wait too",
                 left,
                 number,
             )

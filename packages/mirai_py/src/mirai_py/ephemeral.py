@@ -25,7 +25,7 @@ def submit_ephemeral(codes: tuple[Code, ...], body: Parts, *, timeout: float | N
     assert isinstance(profile.engine, Dispatcher)
     mirai = profile.engine.submit(codes, body, timeout=timeout)
     mirai.id = None
-    mirai._stop = lambda m: _stop(m)
+    mirai._stop = _stop
     mirai._on_wake(lambda: callbacks.put(profile.close))
     try:
         (daemon,) = profile.launch(1, {})

@@ -177,7 +177,7 @@ def describe(exception: BaseException, frames: list[traceback.FrameSummary]) -> 
     return pickle.dumps(parts, 5)
 
 
-def rebuild(body: bytes | memoryview) -> MiraiError:
+def rebuild(body: bytes | bytearray | memoryview) -> MiraiError:
     """Make the `MiraiError` of what `describe` packed."""
     message, names, rows, exception, attributes = pickle.loads(body)
     frames = tuple(traceback.FrameSummary(file, no, name, line=line) for file, no, name, line in rows)

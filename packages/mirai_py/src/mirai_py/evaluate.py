@@ -15,7 +15,6 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -29,7 +28,7 @@ from mirai_py.frames import Status, TaskFlag
 from mirai_py.streams import Stream, seed_generators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mirai_py.codes import CodeCache
     from mirai_py.frames import Buffer, Parts
@@ -175,7 +174,7 @@ class Evaluator:
 
     def _code(self, key: bytes) -> Any:
         kind = self.cache.body(key)[:1]
-        if kind == codes.REFERENCE or kind == codes.SHARED:
+        if kind in (codes.REFERENCE, codes.SHARED):
             return self.cache.shared(key, pickle.loads)
         if kind == codes.SOURCE:
             return self.cache.shared(key, Source)
@@ -227,7 +226,7 @@ def sent_by_value(function: types.FunctionType) -> bool:
 
 
 def inject(table: dict[str, Any], namespace: Mapping[str, Any], names: Mapping[str, Any]) -> None:
-    """Make the daemon's names visible to a function that was sent by value, and the task's own before them."""
+    """Make the daemon's names visible to a function sent by value, and the task's own before them."""
     for name, value in namespace.items():
         if not name.startswith("__"):
             table.setdefault(name, value)
@@ -253,9 +252,13 @@ class Source:
         # So that tracebacks and debuggers show the lines.
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         tree = ast.parse(source, name)
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        last = tree.body[-1] if tree.body else None
+        value = None
+        if isinstance(last, ast.Expr):
+            tree.body.pop()
+            value = compile(ast.Expression(last.value), name, "eval")
         self._body = compile(tree, name, "exec")
-        self._last = None if last is None else compile(ast.Expression(last.value), name, "eval")
+        self._last = value
 
     def run(
         self, namespace: dict[str, Any], names: Mapping[str, Any], arguments: Mapping[str, Any], *, keep: bool

@@ -325,7 +325,7 @@ callbacks = Callbacks()
 os.register_at_fork(after_in_child=callbacks.forget_thread)
 
 
-def unresolved(x: object) -> bool:
+def unresolved(x: Any) -> bool:
     """Whether a mirai, a value, or anything in a list of them is still to come. Never waits.
 
     Example:
@@ -336,9 +336,16 @@ def unresolved(x: object) -> bool:
         return not x.done()
     if isinstance(x, dict):
         return any(unresolved(item) for item in x.values())
-    if isinstance(x, list | tuple) or _is_map(x):
-        return any(unresolved(item) for item in x)  # type: ignore[union-attr]
+    if isinstance(x, list | tuple) or is_mirai_map(x):
+        return any(unresolved(item) for item in x)
     return x is UNRESOLVED
+
+
+def is_mirai_map(x: object) -> bool:
+    """Whether `x` is what `mirai_map` returned."""
+    from mirai_py.map import MiraiMap
+
+    return isinstance(x, MiraiMap)
 
 
 def is_mirai(x: object) -> bool:
@@ -346,13 +353,7 @@ def is_mirai(x: object) -> bool:
     return isinstance(x, Mirai)
 
 
-def _is_map(x: object) -> bool:
-    from mirai_py.map import MiraiMap
-
-    return isinstance(x, MiraiMap)
-
-
-def members(x: object, name: str = "x") -> list[Mirai]:
+def members(x: Any, name: str = "x") -> list[Mirai]:
     """The mirais of one, a list, a dict, or a map.
 
     Raises:
@@ -362,8 +363,8 @@ def members(x: object, name: str = "x") -> list[Mirai]:
         return [x]
     if isinstance(x, dict):
         found = list(x.values())
-    elif isinstance(x, list | tuple) or _is_map(x):
-        found = list(x)  # type: ignore[call-overload]
+    elif isinstance(x, list | tuple) or is_mirai_map(x):
+        found = list(x)
     else:
         raise TypeError(
             f"`{name}` must be a mirai, a list or dict of them, or a mirai_map, not {type(x).__name__}"
@@ -388,7 +389,7 @@ def call_mirai(x: T) -> T:
     return x
 
 
-def stop_mirai(x: object) -> bool | list[bool]:
+def stop_mirai(x: Any) -> bool | list[bool]:
     """Stop tasks: a waiting one is never run, a running one is interrupted. Their value is error 20 at once.
 
     Args:
@@ -401,15 +402,15 @@ def stop_mirai(x: object) -> bool | list[bool]:
     """
     if isinstance(x, Mirai):
         return x.cancel()
-    if isinstance(x, list | tuple | dict) or _is_map(x):
-        items = list(x.values()) if isinstance(x, dict) else list(x)  # type: ignore[call-overload]
+    if isinstance(x, list | tuple | dict) or is_mirai_map(x):
+        items = list(x.values()) if isinstance(x, dict) else list(x)
         answers = [item.cancel() if isinstance(item, Mirai) else False for item in reversed(items)]
         return answers[::-1]
     return False
 
 
 def wait_any(waiting: Sequence[Mirai], timeout: float | None = None) -> int | None:
-    """Position of the first resolved mirai in list order, waiting for one; None after the timeout (seconds)."""
+    """Position of the first resolved mirai in list order, waiting for one; None after `timeout` seconds."""
     first = next((i for i, m in enumerate(waiting) if m.done()), None)
     if first is not None:
         return first

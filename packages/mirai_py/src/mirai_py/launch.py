@@ -165,7 +165,7 @@ def _memory() -> Any:
         descriptor = os.memfd_create("mirai_py-started")
     else:
         descriptor, name = tempfile.mkstemp(prefix="mirai_py-")
-        os.unlink(name)
+        os.unlink(name)  # noqa: PTH108 - beside the descriptor
     try:
         os.truncate(descriptor, 8)
         yield descriptor

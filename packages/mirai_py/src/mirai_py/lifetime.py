@@ -1,8 +1,8 @@
 """Local daemons end with their host, however it ends and whatever they are doing.
 
-Each inherits the read end of a pipe whose write end only the host holds. On Linux the kernel signals the daemon
-when that write end is gone: even a task that keeps the interpreter inside C code is ended, within milliseconds.
-Elsewhere a thread waits for the end of the pipe.
+Each inherits the read end of a pipe whose write end only the host holds. On Linux the kernel signals the
+daemon when that write end is gone: even a task that keeps the interpreter inside C code is ended, within
+milliseconds. Elsewhere a thread waits for the end of the pipe.
 """
 
 from __future__ import annotations

@@ -232,8 +232,3 @@ def _logged(call: Callable[[], object]) -> None:
         call()
     except Exception:
         _log.exception("a callback of _promise failed")
-
-
-def is_mirai_map(x: object) -> bool:
-    """Whether `x` is what `mirai_map` returned."""
-    return isinstance(x, MiraiMap)

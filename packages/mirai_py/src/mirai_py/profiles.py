@@ -6,12 +6,13 @@ import atexit
 import os
 import secrets
 import sys
+import tempfile
 import threading
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import nngsock
 from mirai_py.dispatcher import Dispatcher, LocalProcess
@@ -111,7 +112,7 @@ class Profile:
                 if monotonic() - noted >= NOTE_SECONDS:
                     noted = monotonic()
                     elapsed = round(noted - begun)
-                    print(f"initial sync with daemon(s) [{elapsed} secs elapsed]", file=sys.stderr)
+                    sys.stderr.write(f"initial sync with daemon(s) [{elapsed} secs elapsed]\n")
 
     def close(self, *, order: bool = False) -> None:
         """Resolve what is unresolved to error 19, let the daemons go, and see out those of this machine."""
@@ -154,7 +155,7 @@ def _epitaph(daemon: LocalDaemon) -> str:
 
 
 class Daemons:
-    """What `daemons()` returns: true while its profile is set; a context manager that resets it at the end."""
+    """What `daemons()` returns: true if it set some; a context manager that resets them at the end."""
 
     def __init__(self, compute: str, *, active: bool) -> None:
         self.compute = compute
@@ -167,7 +168,7 @@ class Daemons:
     def __repr__(self) -> str:
         return f"< daemons [{self.compute}: {'set' if daemons_set(self.compute) else 'not set'}] >"
 
-    def __enter__(self) -> Daemons:
+    def __enter__(self) -> Self:
         self._token = _current.set(self.compute)
         return self
 
@@ -199,8 +200,8 @@ def daemons(
         n: number of daemons to start on this machine; returns when all are connected. 0 resets the profile:
             what is unresolved resolves to error 19, the daemons go. None does the same, and orders even those
             to leave that were started with `autoexit=False`.
-        url: where to listen for daemons that are started elsewhere, for example "tcp://0.0.0.0:0". A port of 0
-            becomes a free one: see `status()`.
+        url: where to listen for daemons that are started elsewhere, for example "tcp://0.0.0.0:0". Port 0
+            takes a free one: see `status()`.
         remote: how to start daemons elsewhere.
         dispatcher: True.
         sync: evaluate in this process, at once, for debugging.
@@ -390,12 +391,12 @@ def check_process() -> None:
     """
     if _forked:
         raise MiraiException(
-            "mirai_py cannot be used in a process that was forked from one that imported it; start the process "
-            'anew, for example with multiprocessing\'s "spawn" method'
+            "mirai_py cannot be used in a process that was forked from one that imported it; start the "
+            'process anew, for example with multiprocessing\'s "spawn" method'
         )
 
 
-def profile_name(compute: str | None) -> str:
+def profile_name(compute: Any) -> str:
     """The name that was given, or the current profile's."""
     if compute is None:
         return _current.get()
@@ -421,7 +422,8 @@ def require_profile(compute: str | None, before: str = "") -> Profile:
         name = profile_name(compute)
         argument = "" if name == DEFAULT else f", compute={name!r}"
         raise DaemonsNotSetError(
-            f"{before}No daemons set for the {name!r} compute profile.\n  Use mirai_py.daemons(4{argument}) to set them."
+            f"{before}No daemons set for the {name!r} compute profile.\n"
+            f"  Use mirai_py.daemons(4{argument}) to set them."
         )
     return profile
 
@@ -437,12 +439,13 @@ def daemons_set(compute: str | None = None) -> bool:
 
 
 def require_daemons(compute: str | None = None) -> bool:
-    """Return True if daemons are set.
+    """See that daemons are set.
 
     Raises:
         DaemonsNotSetError: they are not; the message has a line that can be pasted.
     """
-    return require_profile(compute) is not None
+    require_profile(compute)
+    return True
 
 
 @contextmanager
@@ -556,7 +559,5 @@ def local_url(tcp: bool = False, port: int = 0) -> str:
     """
     if tcp:
         return f"tcp://127.0.0.1:{port}"
-    name = secrets.token_hex(12)
-    if sys.platform == "linux":
-        return f"abstract://{name}"
-    return f"ipc:///tmp/{name}" if sys.platform != "win32" else f"ipc://{name}"
+    head = {"linux": "abstract://", "win32": "ipc://"}.get(sys.platform, f"ipc://{tempfile.gettempdir()}/")
+    return head + secrets.token_hex(12)

@@ -194,7 +194,7 @@ def unsendable(named: Sequence[tuple[str, Any]], error: Exception) -> MiraiSeria
             dumps(value, [])
         except Exception as cause:
             return MiraiSerializationError(
-                f"{name} of type {type(value).__module__}.{type(value).__qualname__} cannot be sent to a daemon: "
-                f"{cause}. Send what it is made of, or make it inside the task"
+                f"{name} of type {type(value).__module__}.{type(value).__qualname__} cannot be sent to a "
+                f"daemon: {cause}. Send what it is made of, or make it inside the task"
             )
     return MiraiSerializationError(f"the call cannot be sent to a daemon: {error}")

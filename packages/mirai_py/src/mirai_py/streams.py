@@ -66,12 +66,12 @@ _waiting: list[int] = []
 class _SeedNumpyOnImport:
     """Seeds numpy's generator when a task is the first of its process to import numpy."""
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(self, name: str, *_: object) -> Any:
         if name != "numpy":
             return None
         import importlib.util
 
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is None or spec.loader is None:
             return spec

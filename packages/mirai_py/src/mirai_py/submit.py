@@ -34,8 +34,8 @@ def mirai(
     """Evaluate a call in another process and return at once.
 
     Args:
-        expr: a callable, called as `expr(*args, **kwargs)`; or source text, whose last expression is the value
-            and which sees the keyword arguments as names.
+        expr: a callable, called as `expr(*args, **kwargs)`; or source text, whose last expression is the
+            value and which sees the keyword arguments as names.
         args: positional arguments (callables only).
         _args: more keyword arguments, for example `locals()`.
         _globals: names visible to the task's code and to the functions that it carries, in this task only.
@@ -79,7 +79,7 @@ def try_mirai(expr: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> M
 
 def mirai_map(
     x: Any,
-    f: Callable[..., Any],
+    f: Callable[..., Any] | Once,
     /,
     *,
     _args: Mapping[str, Any] | Sequence[Any] | None = None,
@@ -92,8 +92,8 @@ def mirai_map(
     """Evaluate a function for each element of something, in parallel.
 
     Args:
-        x: what to map over. The values of a dict, whose keys become names; the rows of a data frame, passed by
-            column name; the rows of a 2-d array, passed by position; the elements of anything else.
+        x: what to map over. The values of a dict, whose keys become names; the rows of a data frame, passed
+            by column name; the rows of a 2-d array, passed by position; the elements of anything else.
         f: the function.
         _args: constant arguments: a mapping of keywords, or a sequence of positionals behind the element.
         _globals: as in `mirai`.
@@ -133,7 +133,7 @@ def mirai_map(
 
 
 def _calls(
-    profile: Profile, f: Callable[..., Any], rows: Any, extras: dict[str, Any] | None
+    profile: Profile, f: Callable[..., Any] | Once, rows: Any, extras: dict[str, Any] | None
 ) -> list[tuple[tuple[Code, ...], Parts]]:
     if not profile.streams.fixed:
         return [_packed(f, args, named, extras) for args, named in rows]
@@ -157,8 +157,8 @@ def everywhere(
     """Evaluate a call once on each daemon that is connected; what it sets up lasts.
 
     Tasks submitted later start on no daemon before this has run there. Source text makes the names that it
-    assigns, and the keyword arguments, visible to all later tasks; a callable does so with `_globals` and with
-    what it assigns by `global`. `everywhere("", a=1)` only makes `a` visible.
+    assigns, and the keyword arguments, visible to all later tasks; a callable does so with `_globals` and
+    with what it assigns by `global`. `everywhere("", a=1)` only makes `a` visible.
 
     Args:
         expr: a callable or source text.
@@ -205,7 +205,7 @@ def _merged(kwargs: dict[str, Any], more: Mapping[str, Any] | None) -> dict[str,
 
 
 def _extras(names: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if not names:
+    if names is None:
         return None
     if not isinstance(names, Mapping):
         raise TypeError(f"`_globals` must be a mapping of names to values, not {type(names).__name__}")
@@ -216,7 +216,9 @@ def _extras(names: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _check_names(argument: str, names: Mapping[str, Any]) -> None:
     for name in names:
         if not isinstance(name, str):
-            raise ValueError(f"the keys of `{argument}` must be str, and {name!r} is not")
+            raise ValueError(  # noqa: TRY004 - the mapping has the right type, its content not
+                f"the keys of `{argument}` must be str, and {name!r} is not"
+            )
 
 
 def _seconds(timeout: Any) -> float | None:

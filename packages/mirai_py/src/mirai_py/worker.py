@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mirai_py")
 
+Entry = tuple[int, int, memoryview]  # id, flags and body of a task
+
 ENDED = 0  # the connection ended, or the host ordered it
 IDLE = 1
 WALL = 2
@@ -71,7 +73,7 @@ class _Wake:
 class _State:
     """What the receiving and the main thread share."""
 
-    pending: deque[tuple[int, int, memoryview]] = field(default_factory=deque)
+    pending: deque[Entry] = field(default_factory=deque)
     wakes: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     lock: threading.Lock = field(default_factory=threading.Lock)
     leaving: bool = False
@@ -107,8 +109,8 @@ def daemon(
         autoexit: True ends this process when the host is gone, even in the middle of a task; None lets the
             running task finish first; False stays and dials again.
         cleanup: put names, environment, working directory and the like back after each task.
-        output: False sends stdout and stderr to the null device; True leaves them; a path, in which `{pid}` is
-            replaced, is appended to.
+        output: False sends stdout and stderr to the null device; True leaves them; a path, in which `{pid}`
+            is replaced, is appended to.
         idletime: milliseconds without a task after which to leave; not before the first task or 5 s.
         walltime: milliseconds after which to leave; a running task ends first.
         maxtasks: number of tasks after which to leave.
@@ -175,7 +177,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         value = options.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
             raise ValueError(f"`{name}` must be a number, zero or greater, not {value!r}")
-    if not isinstance(options.get("timerstart", 0), int):
+    if not float(options.get("timerstart", 0)).is_integer():
         raise ValueError(f"`timerstart` must be a whole number of tasks, not {options['timerstart']!r}")
     if options.get("tlscert") is not None:
         raise ValueError("`tlscert` goes with a tls+tcp:// or wss:// host; this one is not")
@@ -323,10 +325,10 @@ class _Worker:
     def _run(self, task: int, flags: int, body: memoryview) -> None:
         if self._cell is not None:
             struct.pack_into("<Q", self._cell, 0, task)
+        parts: Parts = []
+        status = Status.CANCELED
         begun = time.perf_counter()
-        if task in self._interrupt.unwanted:
-            status, parts = Status.CANCELED, []
-        else:
+        if task not in self._interrupt.unwanted:
             status, parts = self._evaluator.run(task, flags, body)
         result = Result(task, status, time.perf_counter() - begun, parts)
         with self._done_lock:
@@ -391,7 +393,7 @@ class _Worker:
         self._receive()
 
     def _handle(self, frame: memoryview) -> None:
-        kind, flags, count = frames.parse_head(frame)
+        kind, _, count = frames.parse_head(frame)
         state = self._state
         if kind == Kind.TASK:
             self._accept(frame, count)
@@ -436,7 +438,8 @@ class _Worker:
     def _give_back(self, wanted: set[int]) -> None:
         """Return tasks that are not begun, the newest first, and results that are ready."""
         pending = self._state.pending
-        kept, returned = [], []
+        kept: list[Entry] = []
+        returned: list[Entry] = []
         while True:
             try:
                 entry = pending.pop()
