@@ -126,7 +126,9 @@ def load_script(
     return pipeline
 
 
-def run_script(file: str, sources: dict[str, str], given: Mapping[str, Any], *, memory: bool = False) -> types.ModuleType:
+def run_script(
+    file: str, sources: dict[str, str], given: Mapping[str, Any], *, memory: bool = False
+) -> types.ModuleType:
     """Run a script in a fresh module named `_targets`.
 
     Args:

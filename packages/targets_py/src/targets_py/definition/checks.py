@@ -159,7 +159,7 @@ def namespace(label: str, value: Any) -> Any:
 def controller(label: str, value: Any) -> Any:
     """A controller of crew_py, or a group of them, that finds itself valid."""
     if not callable(getattr(value, "push", None)) or not callable(getattr(value, "validate", None)):
-        raise TarValidateError(f"{label} must be a controller or a controller group of crew_py, not {value!r}")
+        raise TarValidateError(f"{label} must be a controller of crew_py, or a group of them, not {value!r}")
     try:
         value.validate()
     except Exception as error:

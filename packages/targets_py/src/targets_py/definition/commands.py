@@ -130,7 +130,8 @@ def as_command(value: Any) -> Command:
     try:
         ast.parse(value)
     except SyntaxError as error:
-        raise TarValidateError(f"command {value!r} is no valid source: {error.msg}, line {error.lineno}") from error
+        line = f"line {error.lineno}"
+        raise TarValidateError(f"command {value!r} is no valid source: {error.msg}, {line}") from error
     return Command("source", value)
 
 
@@ -140,7 +141,7 @@ def _call(function: Any, values: Mapping[str, Any], parameters: Sequence[Paramet
     for parameter in parameters:
         key = parameter.name
         if parameter.positional_only:
-            positional.append(values[key] if key in values else parameter.default)
+            positional.append(values.get(key, parameter.default))
         elif key in values:
             named[key] = values[key]
     return function(*positional, **named)

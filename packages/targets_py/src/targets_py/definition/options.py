@@ -81,9 +81,9 @@ def _with(options: Options, given: dict[str, Any]) -> Options:
 def tar_option_set(
     *,
     packages: Sequence[str] | str | Unset = UNSET,
-    library: Sequence[str] | str | None | Unset = UNSET,
+    library: Sequence[str] | str | Unset | None = UNSET,
     imports: Sequence[str] | str | Unset = UNSET,
-    envir: dict[str, Any] | types.ModuleType | None | Unset = UNSET,
+    envir: dict[str, Any] | types.ModuleType | Unset | None = UNSET,
     format: str | Unset = UNSET,  # noqa: A002 - the original's name
     repository: str | Unset = UNSET,
     repository_meta: str | Unset = UNSET,
@@ -97,13 +97,13 @@ def tar_option_set(
     storage: str | Unset = UNSET,
     retrieval: str | Unset = UNSET,
     cue: Cue | Unset = UNSET,
-    description: str | None | Unset = UNSET,
+    description: str | Unset | None = UNSET,
     debug: Sequence[str] | str | Unset = UNSET,
     workspaces: Sequence[str] | str | Unset = UNSET,
     workspace_on_error: bool | Unset = UNSET,
-    seed: int | None | Unset = UNSET,
+    seed: int | Unset | None = UNSET,
     controller: Any = UNSET,
-    trust_timestamps: bool | None | Unset = UNSET,
+    trust_timestamps: bool | Unset | None = UNSET,
 ) -> None:
     """Set options; what is not given stays as it is.
 
@@ -118,7 +118,7 @@ def tar_option_set(
         iteration: How values are split and aggregated: "vector", "list" or "group".
         error: What a failing target does to the pipeline: "stop", "continue", "null", "trim" or "abridge".
         memory: How long values stay in memory: "auto", "persistent" or "transient".
-        garbage_collection: Collect garbage before every n-th target of a process; 0: never; True: before each.
+        garbage_collection: Collect garbage before every n-th target of a process; 0: never; True: each.
         deployment: Where targets run: "worker" or "main".
         priority: Between 0 and 1; larger runs first among targets that are ready.
         resources: From `tar_resources()`.

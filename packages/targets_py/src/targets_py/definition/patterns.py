@@ -53,7 +53,7 @@ class Pattern:
             Name of each dimension -> for each branch, the 0-based position of its element.
 
         Raises:
-            TarRunError: Lengths that do not fit together, a position out of range, a sample that is too large.
+            TarRunError: Lengths that do not fit together, a position out of range, too large a sample.
         """
         return _GRIDS[self.kind](self, lengths, seed)
 
@@ -189,7 +189,7 @@ class map(metaclass=_MapType):  # noqa: A001, N801 - scripts import it over the 
     """Branch over targets side by side: `map("x", "y")` makes one branch per element of x and y.
 
     Args:
-        *arguments: Names of targets, and patterns. If the first one is anything else, this is the builtin `map`.
+        *arguments: Names of targets, and patterns; with anything else first, this is the builtin `map`.
 
     Returns:
         The pattern for `tar_target(pattern=)`, or the builtin's iterator.
@@ -345,7 +345,9 @@ def as_pattern(value: Any) -> Pattern | None:
     if value is None or isinstance(value, Pattern):
         return value
     if not isinstance(value, str):
-        raise TarValidateError(f"pattern must come from map(), cross() and the like, or be source, not {value!r}")
+        raise TarValidateError(
+            f"pattern must come from map(), cross() and the like, or be source, not {value!r}"
+        )
     try:
         tree = ast.parse(value.strip(), mode="eval").body
     except SyntaxError as error:
@@ -359,7 +361,9 @@ def _parse_call(call: ast.Call, source: str) -> Pattern:
     name = call.func.id if isinstance(call.func, ast.Name) else ast.unparse(call.func)
     maker = _MAKERS.get(name)
     if maker is None:
-        raise TarValidateError(f"unknown function {name}() in pattern {source!r}; known: {', '.join(_MAKERS)}")
+        raise TarValidateError(
+            f"unknown function {name}() in pattern {source!r}; known: {', '.join(_MAKERS)}"
+        )
     arguments = [_parse_argument(node, source) for node in call.args]
     named = {keyword.arg or "**": _parse_argument(keyword.value, source) for keyword in call.keywords}
     try:

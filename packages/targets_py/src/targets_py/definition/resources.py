@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from targets_py.definition.unset import UNSET, Unset
@@ -53,6 +53,11 @@ class Resources:
     network: ResourcesNetwork = field(default_factory=ResourcesNetwork)
     parquet: ResourcesParquet = field(default_factory=ResourcesParquet)
 
+    def of(self, name: str) -> dict[str, Any]:
+        """The details of a format by the names of its arguments; empty if it has none."""
+        part = getattr(self, name, None)
+        return {} if part is None else asdict(part)
+
 
 _Part = TypeVar("_Part", ResourcesCrew, ResourcesFeather, ResourcesNetwork, ResourcesParquet)
 
@@ -97,7 +102,7 @@ def tar_resources(
         >>> tar_resources(crew=tar_resources_crew(seconds_timeout=60)).crew.seconds_timeout
         60
     """
-    parts = {"crew": crew, "feather": feather, "network": network, "parquet": parquet}
+    parts: dict[str, Any] = {"crew": crew, "feather": feather, "network": network, "parquet": parquet}
     given = {name: part for name, part in parts.items() if part is not None}
     kinds = {part.name: type(getattr(Resources(), part.name)) for part in fields(Resources)}
     for name, part in given.items():
@@ -110,7 +115,7 @@ def tar_resources(
 
 
 def tar_resources_crew(
-    controller: str | None | Unset = UNSET, seconds_timeout: float | None | Unset = UNSET
+    controller: str | Unset | None = UNSET, seconds_timeout: float | Unset | None = UNSET
 ) -> ResourcesCrew:
     """Say which controller of a group runs a target, and how long it may take there.
 
@@ -174,7 +179,7 @@ def tar_resources_network(
 
 
 def tar_resources_parquet(
-    compression: str | Unset = UNSET, compression_level: int | None | Unset = UNSET
+    compression: str | Unset = UNSET, compression_level: int | Unset | None = UNSET
 ) -> ResourcesParquet:
     """Say how format "parquet" compresses.
 
@@ -193,7 +198,7 @@ def tar_resources_parquet(
 
 
 def tar_resources_feather(
-    compression: str | Unset = UNSET, compression_level: int | None | Unset = UNSET
+    compression: str | Unset = UNSET, compression_level: int | Unset | None = UNSET
 ) -> ResourcesFeather:
     """Say how format "feather" compresses.
 

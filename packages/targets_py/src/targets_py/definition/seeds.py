@@ -14,7 +14,7 @@ from targets_py.errors import TarValidateError
 _LOW_WORD = 0xFFFFFFFF
 
 
-def tar_seed_create(name: str, global_seed: int | None | Unset = UNSET) -> int | None:
+def tar_seed_create(name: str, global_seed: int | Unset | None = UNSET) -> int | None:
     """Derive a seed from a name.
 
     Args:

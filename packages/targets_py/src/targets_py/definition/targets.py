@@ -87,7 +87,9 @@ def tar_target(name: Callable[..., Any], /) -> Target: ...
 
 
 @overload
-def tar_target(name: str, command: Any = ..., pattern: Pattern | str | None = ..., **settings: Any) -> Target: ...
+def tar_target(
+    name: str, command: Any = ..., pattern: Pattern | str | None = ..., **settings: Any
+) -> Target: ...
 
 
 @overload
@@ -102,7 +104,7 @@ def tar_target(  # type: ignore[misc]  # the overloads say it: named arguments a
     pattern: Pattern | str | None = None,
     *,
     packages: Sequence[str] | str | Unset = UNSET,
-    library: Sequence[str] | str | None | Unset = UNSET,
+    library: Sequence[str] | str | Unset | None = UNSET,
     format: str | Unset = UNSET,  # noqa: A002 - the original's name
     repository: str | Unset = UNSET,
     iteration: str | Unset = UNSET,
@@ -115,7 +117,7 @@ def tar_target(  # type: ignore[misc]  # the overloads say it: named arguments a
     storage: str | Unset = UNSET,
     retrieval: str | Unset = UNSET,
     cue: Cue | Unset = UNSET,
-    description: str | None | Unset = UNSET,
+    description: str | Unset | None = UNSET,
     deps: Sequence[str] | None = None,
     string: str | None = None,
 ) -> Any:
@@ -124,7 +126,7 @@ def tar_target(  # type: ignore[misc]  # the overloads say it: named arguments a
     What is not given is `tar_option_get()` of that name at the moment of the call.
 
     Args:
-        name: A Python identifier without leading underscore, at most 200 bytes; also the name of the stored file.
+        name: A Python identifier, no leading underscore, at most 200 bytes; also names the stored file.
         command: A callable, whose parameters are the upstream targets; source, whose last expression is the
             value; or any other object, which is the value. A decorator takes the function below it.
         pattern: How the target branches: `map("x")`, `cross("x", "y")`, ..., or such source.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 import numbers
 import pickle
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from targets_py.errors import TarRunError, TarWarning
 from targets_py.hashing.digest import digest
-from targets_py.hashing.value import UnhashableValueError, hash_value
+from targets_py.hashing.value import UnhashableValueError
 
 if TYPE_CHECKING:
     from targets_py.definition.patterns import Grid
+    from targets_py.hashing.code import Code
 
 GROUP = "tar_group"
 _SCALARS = (
@@ -26,9 +27,9 @@ _SCALARS = (
     bytes,
     bytearray,
     numbers.Number,
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
+    dt.date,
+    dt.time,
+    dt.timedelta,
     enum.Enum,
     uuid.UUID,
     PurePath,
@@ -74,9 +75,9 @@ def split(value: Any, iteration: str, name: str) -> Slices:
     if iteration == "group":
         return _split_groups(value, name)
     if value is None:
-        return Slices(0, lambda position: None)
+        return Slices(0, lambda _: None)
     if _is_scalar(value):
-        return Slices(1, lambda position: value)
+        return Slices(1, lambda _: value)
     kind = _library(value)
     if kind in _FRAMES and _is_frame(value):
         rows, columns = value.shape
@@ -91,7 +92,9 @@ def split(value: Any, iteration: str, name: str) -> Slices:
             return Slices(len(keys), lambda position: value[keys[position]])
         return Slices(len(keys), lambda position: {keys[position]: value[keys[position]]})
     if not hasattr(type(value), "__len__") or not hasattr(type(value), "__getitem__"):
-        raise TarRunError(f"could not branch over {name}: a value of type {type(value).__name__} cannot be split")
+        raise TarRunError(
+            f"could not branch over {name}: a value of type {type(value).__name__} cannot be split"
+        )
     return Slices(len(value), lambda position: value[position])
 
 
@@ -100,9 +103,7 @@ def _library(value: Any) -> str:
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, _SCALARS) or (
-        _library(value) == "numpy" and getattr(value, "shape", None) == ()
-    )
+    return isinstance(value, _SCALARS) or (_library(value) == "numpy" and getattr(value, "shape", None) == ())
 
 
 def _is_frame(value: Any) -> bool:
@@ -157,7 +158,7 @@ def _split_groups(value: Any, name: str) -> Slices:
     columns = value.column_names if kind == "pyarrow" else list(value.columns)
     if GROUP not in columns:
         raise TarRunError(
-            f'could not branch over {name}: iteration "group" needs a frame with a column {GROUP}: use tar_group()'
+            f'could not branch over {name}: iteration "group" needs a column {GROUP}: use tar_group()'
         )
     column = value[GROUP]
     labels = column.to_pylist() if kind == "pyarrow" else list(column)
@@ -173,7 +174,7 @@ def _split_groups(value: Any, name: str) -> Slices:
     )
 
 
-def bud_names(name: str, slices: Slices, iteration: str) -> list[str]:
+def bud_names(name: str, slices: Slices, iteration: str, code: Code) -> list[str]:
     """Name the slices of a stem: after their values, so that a slice keeps its name wherever it stands."""
     hashes = []
     warned = False
@@ -182,7 +183,7 @@ def bud_names(name: str, slices: Slices, iteration: str) -> list[str]:
         if iteration == "group":
             value = _FRAMES[_library(value)].drop(value)
         try:
-            hashes.append(hash_value(value))
+            hashes.append(code.value_hash(value))
         except UnhashableValueError:
             if not warned:
                 warnings.warn(
@@ -226,7 +227,7 @@ def aggregate(values: Sequence[Any], iteration: str) -> Any:
 
     Args:
         values: The branches' values, in order.
-        iteration: "list": side by side. Otherwise: None dropped, and the rest joined as far as their types allow.
+        iteration: "list": side by side; otherwise None is dropped and the rest joined, if types allow.
 
     Returns:
         The aggregate, None if nothing is left.
@@ -245,7 +246,9 @@ def aggregate(values: Sequence[Any], iteration: str) -> Any:
 def _concatenate(values: list[Any]) -> Any:
     """Frames, series or arrays of one library joined; None for everything else."""
     kind = _library(values[0])
-    if kind not in {"polars", "pandas", "pyarrow", "numpy"} or any(_library(value) != kind for value in values):
+    if kind not in {"polars", "pandas", "pyarrow", "numpy"} or any(
+        _library(value) != kind for value in values
+    ):
         return None
     library = sys.modules[kind]
     if kind == "numpy":

@@ -113,10 +113,10 @@ def all_cues(
         check: Says whether the stored file is the same: `Store.check()`.
 
     Returns:
-        meta, always, never, command, depend, format, repository, iteration, file, seed -> whether it asks for a
-        run; None for all after never if there is no usable record.
+        meta, always, never, command, depend, format, repository, iteration, file, seed -> whether it asks for
+        a run; None for all after never if there is no usable record.
     """
-    first = {
+    first: dict[str, bool | None] = {
         "meta": _rule_of_record(now, record) is not None,
         "always": cue.mode == "always",
         "never": cue.mode == "never",

@@ -75,16 +75,16 @@ class Reporter(Protocol):
         """A preparation step starts that works through `n` records, files or targets."""
 
     def dispatched(self, event: Event) -> None:
-        """A target's command starts, or was pushed to a worker; a pattern's at its first branch."""
+        """The command of a stem or branch starts, or was pushed to a worker."""
 
     def declared(self, event: Event, branches: int) -> None:
-        """A pattern was expanded to that many branches."""
+        """The first of a pattern's branches is about to be dispatched."""
 
     def completed(self, event: Event) -> None:
         """A target was built and recorded; a pattern: its last branch was."""
 
     def skipped(self, event: Event) -> None:
-        """A target is up to date."""
+        """A stem or branch is up to date."""
 
     def errored(self, event: Event, message: str) -> None:
         """A target failed; the message stands in the metadata too."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
+from targets_py.definition.targets import Target
 from targets_py.errors import TarValidateError
+from targets_py.hashing.code import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from targets_py.definition.targets import Target
     from targets_py.hashing.code import Parameter
     from targets_py.script import Pipeline
 
@@ -66,32 +67,37 @@ class Node:
 Graph = dict[str, Node]
 
 
-def build_graph(pipeline: Pipeline, names: Iterable[str] | None = None) -> Graph:
+def build_graph(pipeline: Pipeline, names: Iterable[str] | None = None, *, shortcut: bool = False) -> Graph:
     """Find what each target needs.
 
     Args:
         pipeline: The script's targets and code.
         names: Targets to keep, with all that they need; None: all.
+        shortcut: Keep the named targets alone.
 
     Returns:
         Name -> node, in the order of the script.
 
     Raises:
         TarValidateError: A pattern over something that is no target, a parameter that is none, a cycle, a
-            global that must be a parameter.
+            global that must be a parameter, an unknown name.
     """
     graph = {name: Node(target, position) for position, (name, target) in enumerate(pipeline.targets.items())}
     for node in graph.values():
         _connect(node, graph, pipeline)
     _refuse_cycles(graph)
+    for node in graph.values():
+        for name in node.dimensions:
+            graph[name].branched = True
     if names is not None:
-        kept = closure(graph, names)
+        wanted = list(names)
+        _refuse_unknown(wanted, graph)
+        kept = set(wanted) if shortcut else closure(graph, wanted)
         graph = {name: node for name, node in graph.items() if name in kept}
     for node in graph.values():
         for name in node.upstreams:
-            graph[name].downstreams.append(node)
-        for name in node.dimensions:
-            graph[name].branched = True
+            if name in graph:
+                graph[name].downstreams.append(node)
     return graph
 
 
@@ -129,15 +135,15 @@ def _connect(node: Node, graph: Graph, pipeline: Pipeline) -> None:
     command = target.command
     assert command is not None
     node.dimensions = _dimensions(target, graph)
-    free: set[str] = set()
+    found = Names((), frozenset(), frozenset())
     if command.kind != "constant":
         found = pipeline.code.dependencies(command.value)
         node.parameters = found.parameters
-        free = set(found.globals)
+    free = set(found.globals)
     if command.kind == "callable":
         node.loads = _callable_loads(node, graph)
         if target.deps is None:
-            _refuse_free_targets(node, free, graph, pipeline)
+            _refuse_free_targets(node, found, graph, pipeline)
     else:
         node.loads = {
             name: command.upstream_of(name)
@@ -197,9 +203,12 @@ def _callable_loads(node: Node, graph: Graph) -> dict[str, str]:
     return loads
 
 
-def _refuse_free_targets(node: Node, free: Iterable[str], graph: Graph, pipeline: Pipeline) -> None:
-    for name in free:
-        if name in graph and name != node.name and name not in pipeline.namespace:
+def _refuse_free_targets(node: Node, found: Names, graph: Graph, pipeline: Pipeline) -> None:
+    for name in sorted(found.globals):
+        if name not in graph or name == node.name:
+            continue
+        bound = pipeline.namespace.get(name)
+        if name not in pipeline.namespace or (isinstance(bound, Target) and name not in found.called):
             raise TarValidateError(
                 f"command of {node.name} uses target {name} as a global: make {name} a parameter"
             )
@@ -209,6 +218,12 @@ def close_match(name: str, choices: Iterable[str]) -> str:
     """The end of a message about an unknown name: the name that was probably meant, if there is one."""
     close = difflib.get_close_matches(name, list(choices), n=1)
     return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def _refuse_unknown(names: Iterable[str], graph: Graph) -> None:
+    for name in names:
+        if name not in graph:
+            raise TarValidateError(f"there is no target {name!r}.{close_match(name, graph)}")
 
 
 def _refuse_cycles(graph: Graph) -> None:

@@ -1,8 +1,8 @@
 """The schedule: what becomes ready when something is finished.
 
 A stem is ready when all it needs is finished. A pattern is *expanded* as soon as its dimensions have children,
-which a pattern below has at once; each branch is then ready when its own children and everything else that the
-pattern needs are finished. Branches are a name, a row of positions and a counter, never objects.
+so at once where these are expanded patterns; each branch is then ready when its own children and everything
+else that the pattern needs are finished. Branches are a name, positions and a counter, never objects.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from targets_py.engine.queue import NODE, ReadyQueue
+from targets_py.engine.queue import ReadyQueue
 
 if TYPE_CHECKING:
     from targets_py.definition.patterns import Grid
@@ -72,8 +72,11 @@ class Schedule:
     def __repr__(self) -> str:
         return f"<Schedule of {len(self._graph)} targets, {len(self._ready)} ready>"
 
+    def __bool__(self) -> bool:
+        return bool(self._ready)
+
     def pop(self) -> tuple[Node, int] | None:
-        """What comes next: a stem or a pattern to expand (with NODE), or a branch; None if nothing is ready."""
+        """What comes next: a stem, a pattern to expand (both with NODE) or a branch; None if nothing is."""
         while self._ready:
             node, branch = self._ready.pop()
             if node.name not in self._trimmed:

@@ -1,0 +1,367 @@
+"""The conductor: takes what is ready, decides, and concludes what was run, until nothing is left.
+
+It does not run anything itself: the loops in `run` and `crew` take tasks from it and give it their outcomes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NoReturn
+
+from targets_py.definition.options import tar_option_export
+from targets_py.engine.branching import bud_names, split
+from targets_py.engine.judge import pattern_data
+from targets_py.engine.queue import NODE
+from targets_py.engine.values import NULL, Given, Lazy, Reference, Slice, Stored, Whole
+from targets_py.engine.worker import Job, Outcome, Site, Work, error_text, run_target
+from targets_py.engine.workspace import Workspace, save_workspace
+from targets_py.errors import TarRunError
+from targets_py.storage.records import Record
+
+if TYPE_CHECKING:
+    from targets_py.definition.options import Options
+    from targets_py.engine.graph import Node
+    from targets_py.engine.judge import Candidate, Judge
+    from targets_py.engine.ledger import Ledger
+    from targets_py.engine.schedule import Schedule
+    from targets_py.storage.metadata import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A stem or branch that has to run."""
+
+    candidate: Candidate
+    work: Work
+
+    @property
+    def name(self) -> str:
+        """Name of the target or branch."""
+        return self.candidate.name
+
+
+class Conductor:
+    """Takes targets from the schedule and gives back what has to run.
+
+    Args:
+        schedule: What is ready.
+        judge: What has to run.
+        ledger: Where it is written down.
+        metadata: The records.
+        site: This process, where values are loaded for tasks that travel with them.
+        options: The pipeline's options.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        judge: Judge,
+        ledger: Ledger,
+        metadata: Metadata,
+        site: Site,
+        options: Options,
+    ) -> None:
+        self.ledger = ledger
+        self.site = site
+        self._schedule = schedule
+        self._judge = judge
+        self._metadata = metadata
+        self._options = options
+        self._works: dict[str, Work] = {}
+        self._failed: dict[str, str] = {}  # name -> error; their stored values are stale
+        self._canceled: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Conductor of {self._schedule!r}>"
+
+    @property
+    def ready(self) -> bool:
+        """Whether `advance()` has something to do."""
+        return bool(self._schedule)
+
+    def advance(self) -> Task | None:
+        """Take one entry of the queue: expand a pattern, skip a target, or hand out one that has to run.
+
+        Raises:
+            TarRunError: A target failed, and its error mode stops the pipeline.
+        """
+        entry = self._schedule.pop()
+        if entry is None:
+            return None
+        node, branch = entry
+        if branch == NODE and node.is_pattern:
+            self._expand(node)
+            return None
+        candidate = self._judge.stem(node) if branch == NODE else self._judge.branch(node, branch)
+        task = Task(candidate, self._work(node))
+        try:
+            decision = self._judge.decide(candidate)
+        except Exception as error:
+            message = f"could not check target {candidate.name}. {error_text(error)}"
+            self.dispatched(task)
+            self.conclude(task, Outcome("errored", error=message, exception=error))
+            return None
+        if decision.rule.runs:
+            return task
+        assert decision.record is not None
+        self._skip(task, decision.record)
+        return None
+
+    def dispatched(self, task: Task) -> None:
+        """Write down that a task is about to run."""
+        self.ledger.dispatched(task.candidate, self._branches(task.candidate.node))
+
+    def job(self, task: Task, *, remote: bool) -> Job:
+        """What a task needs to run.
+
+        Args:
+            task: The task.
+            remote: Whether it runs on a worker, which cannot see the values in this process.
+
+        Raises:
+            TarRunError: A value that it needs is not there.
+        """
+        candidate = task.candidate
+        node = candidate.node
+        retrieval = node.target.settings.retrieval
+        inputs: dict[str, Reference | Lazy] = {}
+        for parameter, upstream in node.loads.items():
+            if retrieval == "none":
+                inputs[parameter] = Lazy(upstream)
+                continue
+            reference = self._reference(candidate, upstream)
+            if remote and (retrieval == "main" or (retrieval == "auto" and isinstance(reference, Slice))):
+                reference = self._load(candidate, upstream, reference)
+            inputs[parameter] = reference
+        return Job(
+            candidate.name, candidate.now.kind, candidate.branch, candidate.now.seed, inputs, node.loads
+        )
+
+    def conclude(self, task: Task, outcome: Outcome, *, shown: bool = True) -> None:
+        """Write down how a task ended, and release what waited for it.
+
+        Args:
+            task: The task.
+            outcome: How it ended.
+            shown: Whether its warnings were shown in this process.
+
+        Raises:
+            TarRunError: It failed, and its error mode stops the pipeline.
+        """
+        candidate = task.candidate
+        node = candidate.node
+        if outcome.warnings:
+            self.ledger.warned(candidate, outcome.warnings, show=not shown)
+        if outcome.status == "errored":
+            self._errored(task, outcome)
+            return
+        if outcome.status == "canceled":
+            self._canceled.add(candidate.name)
+            self.ledger.canceled(candidate, self._branches(node))
+        else:
+            self.ledger.completed(candidate, outcome, self._judge.common(node).depends)
+            self._maybe_save_workspace(task)
+        self._release(candidate)
+
+    def run_here(self, task: Task) -> None:
+        """Run a task in this process and conclude it.
+
+        Raises:
+            TarRunError: It failed, and its error mode stops the pipeline.
+        """
+        self.dispatched(task)
+        try:
+            job = self.job(task, remote=False)
+        except TarRunError as error:
+            outcome = Outcome("errored", error=error_text(error), exception=error)
+        else:
+            outcome = run_target(task.work, job, self.site)
+        self.conclude(task, outcome)
+
+    def _errored(self, task: Task, outcome: Outcome) -> None:
+        candidate = task.candidate
+        node = candidate.node
+        mode = node.target.settings.error
+        if mode != "null":
+            self._failed[candidate.name] = outcome.error
+        common = self._judge.common(node).depends
+        self.ledger.errored(candidate, outcome, common, self._branches(node), null=mode == "null")
+        if self._options.workspace_on_error or self._wants_workspace(candidate):
+            self._save_workspace(task, outcome.traceback)
+        self._after_error(node, candidate.name, outcome)
+        if mode in {"continue", "null"}:
+            self._release(candidate)
+
+    def _after_error(self, node: Node, name: str, outcome: Outcome) -> None:
+        mode = node.target.settings.error
+        if mode == "stop":
+            _stop(name, outcome)
+        elif mode == "trim":
+            self._schedule.trim(node)
+        elif mode == "abridge":
+            self._schedule.clear()
+
+    def _skip(self, task: Task, record: Record) -> None:
+        candidate = task.candidate
+        node = candidate.node
+        if node.branched and not node.is_pattern and record.children is None:
+            record = self._with_buds(node, record)
+        self.ledger.skipped(candidate, record)
+        self._maybe_save_workspace(task)
+        self._release(candidate)
+
+    def _with_buds(self, node: Node, record: Record) -> Record:
+        """The record of a stem that nobody branched over before: now it names the stem's slices."""
+        iteration = record.iteration or node.target.settings.iteration
+        try:
+            value = self.site.store.read(record)
+            children = bud_names(node.name, split(value, iteration, node.name), iteration, self.site.code)
+        except Exception:
+            return record  # the pattern that needs them says so
+        return replace(record, children=children)
+
+    def _expand(self, node: Node) -> None:
+        try:
+            names, grid = self._judge.expand(node)
+        except Exception as error:
+            self._pattern_failed(node, error)
+            return
+        self.ledger.counts.total += len(names)
+        self._schedule.expand(node, names, grid)
+
+    def _pattern_failed(self, node: Node, error: Exception) -> None:
+        mode = node.target.settings.error
+        outcome = Outcome("errored", error=error_text(error), exception=error)
+        record = self._pattern_record(node)
+        record.error = outcome.error
+        if mode == "null":
+            record.data, record.format = "error", NULL
+        else:
+            self._failed[node.name] = outcome.error
+        self.ledger.pattern_errored(node, record, null=mode == "null")
+        self._after_error(node, node.name, outcome)
+        if mode in {"continue", "null"}:
+            self._schedule.finish(node)
+
+    def _release(self, candidate: Candidate) -> None:
+        node = candidate.node
+        if candidate.branch == NODE:
+            self._schedule.finish(node)
+        elif self._schedule.finish_branch(node, candidate.branch):
+            self._finish_pattern(node)
+
+    def _finish_pattern(self, node: Node) -> None:
+        names = self._schedule.expansions[node.name].names
+        records = [self._metadata.records.get(name) for name in names]
+        known = [record for record in records if record is not None]
+        data = [(name, self._judge.data(name)) for name in names]
+        record = self._pattern_record(node)
+        record.data = pattern_data(node.target.settings.iteration, data)
+        record.children = names
+        record.bytes = sum(child.bytes or 0 for child in known)
+        record.seconds = round(sum(child.seconds or 0.0 for child in known), 3)
+        self.ledger.pattern_finished(node, record, len(names))
+        self._schedule.finish(node)
+
+    def _pattern_record(self, node: Node) -> Record:
+        settings = node.target.settings
+        return Record(
+            node.name,
+            "pattern",
+            command=self._judge.codes.commands[node.name],
+            seed=self._judge.seed(node.name),
+            format=settings.format,
+            repository=settings.repository,
+            iteration=settings.iteration,
+        )
+
+    def _reference(self, candidate: Candidate, upstream: str) -> Reference:
+        node = candidate.node
+        branches = self._judge.branches_of(upstream)
+        if upstream in node.dimensions:
+            position = self._schedule.expansions[node.name].grid[upstream][candidate.branch]
+            if upstream in self._failed:
+                self._refuse(candidate, upstream, upstream)
+            if branches is not None:
+                return self._stored(candidate, upstream, branches[position])
+            stored = self._stored(candidate, upstream, upstream)
+            return Slice(stored, self._metadata.records[upstream].iteration or "vector", position)
+        if branches is None:
+            return self._stored(candidate, upstream, upstream)
+        record = self._metadata.records.get(upstream)
+        if record is not None and record.format == NULL:
+            return Given(None)
+        if record is None or upstream in self._failed:
+            self._refuse(candidate, upstream, upstream)
+        parts = tuple([self._stored(candidate, upstream, name) for name in branches])
+        return Whole(upstream, record.iteration or "vector", parts)
+
+    def _stored(self, candidate: Candidate, upstream: str, name: str) -> Stored:
+        record = self._metadata.records.get(name)
+        if name in self._failed or record is None or record.format is None:
+            self._refuse(candidate, upstream, name)
+        return Stored(name, record.format, record.path)
+
+    def _refuse(self, candidate: Candidate, upstream: str, name: str) -> NoReturn:
+        text = f"could not load dependency {upstream} of target {candidate.name}"
+        if name in self._failed:
+            raise TarRunError(f"{text}. {name} failed: {self._failed[name]}")
+        if name in self._canceled:
+            raise TarRunError(f"{text}: {name} was canceled")
+        raise TarRunError(f"{text}: {name} has no value")
+
+    def _load(self, candidate: Candidate, upstream: str, reference: Reference) -> Given:
+        try:
+            return Given(self.site.loader.load(reference))
+        except Exception as error:
+            raise TarRunError(
+                f"could not load dependency {upstream} of target {candidate.name}. {error}"
+            ) from error
+
+    def _work(self, node: Node) -> Work:
+        work = self._works.get(node.name)
+        if work is None:
+            buds = node.branched and not node.is_pattern
+            work = self._works[node.name] = Work(node.target, node.parameters, buds)
+        return work
+
+    def _branches(self, node: Node) -> int:
+        return len(self._schedule.expansions[node.name].names) if node.is_pattern else 0
+
+    def _wants_workspace(self, candidate: Candidate) -> bool:
+        wanted = self._options.workspaces
+        return bool(wanted) and (candidate.name in wanted or candidate.node.name in wanted)
+
+    def _maybe_save_workspace(self, task: Task) -> None:
+        if self._wants_workspace(task.candidate):
+            self._save_workspace(task, "")
+
+    def _save_workspace(self, task: Task, traceback: str) -> None:
+        candidate = task.candidate
+        inputs = {}
+        for parameter, upstream in candidate.node.loads.items():
+            try:
+                inputs[parameter] = self._reference(candidate, upstream)
+            except TarRunError:
+                continue  # what cannot be loaded is missing in the workspace too
+        workspace = Workspace(
+            candidate.name,
+            candidate.branch,
+            candidate.node.target,
+            candidate.now.seed,
+            tar_option_export(),
+            inputs,
+            traceback,
+        )
+        save_workspace(self.site.store, workspace)
+        self.ledger.saved_workspace(candidate)
+
+
+def _stop(name: str, outcome: Outcome) -> NoReturn:
+    raise TarRunError(
+        outcome.error,
+        target=name,
+        traceback=outcome.traceback,
+        original=outcome.exception,
+        condition_class=outcome.classes,
+    )
