@@ -1,0 +1,279 @@
+"""Workers as processes on this machine."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import math
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from crew_py.errors import CrewError, CrewTypeError
+from crew_py.launcher import CrewLauncher
+from crew_py.names import crew_random_name
+from crew_py.options import CrewOptionsLocal
+from crew_py.processes import crew_terminate_signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = (
+    "CrewLauncherLocal",
+    "LocalWorker",
+    "crew_class_launcher_local",
+    "crew_launcher_local",
+)
+
+TAIL_LINES: Final = 20
+TAIL_BYTES: Final = 16_384
+# Private logs of so many ended workers are kept for reports of crashes.
+ENDED_KEPT: Final = 50
+SECONDS_TO_END: Final = 2.0
+_living: weakref.WeakSet[LocalWorker] = weakref.WeakSet()
+
+
+class LocalWorker:
+    """A worker process: the handle of `crew_launcher_local`.
+
+    It lives in a session of its own, so that Ctrl-C in the terminal does not reach it, and is killed when
+    this interpreter exits.
+
+    Attributes:
+        log: path of the file with its output (of stderr, if that is a file of its own).
+    """
+
+    def __init__(self, command: list[str], environment: dict[str, str], out: Path, err: Path) -> None:
+        self._out, self._err = out, err
+        self._ended = threading.Event()
+        self._owner = os.getpid()
+        self._on_end: Callable[[], None] | None = None
+        with _appending(out) as stdout, _appending(err) as stderr:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.STDOUT if out == err else stderr,
+                start_new_session=True,
+            )
+        _living.add(self)
+        # A thread that sits in waitpid: the end is known at once, and no zombie is left.
+        self._waiter = threading.Thread(
+            target=self._wait, name=f"crew_py-worker-{self.get_pid()}", daemon=True
+        )
+        self._waiter.start()
+
+    def _wait(self) -> None:
+        self._process.wait()
+        self._ended.set()
+        _living.discard(self)
+        if self._on_end is not None:
+            self._on_end()
+
+    @property
+    def log(self) -> str:
+        """Path of the file with its output."""
+        return str(self._err)
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Have something called, on a thread, when the process ends; at once if it has ended."""
+        self._on_end = call
+        if not self.is_alive():
+            call()
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return not self._ended.is_set()
+
+    def get_pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def get_exit_status(self) -> int | None:
+        """The exit code, minus the signal's number if one ended it, or None while it runs."""
+        return self._process.returncode if self._ended.is_set() else None
+
+    def signal(self, number: int) -> None:
+        """Send a signal; one that has ended gets none."""
+        if self.is_alive() and self._owner == os.getpid():
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.is_alive() and self._owner == os.getpid():
+            self._process.kill()
+
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait for the end.
+
+        Args:
+            seconds: how long at most; None for ever.
+
+        Returns:
+            Whether it has ended.
+        """
+        if not self._ended.wait(seconds):
+            return False
+        if threading.current_thread() is not self._waiter:
+            self._waiter.join()
+        return True
+
+    def tail(self, lines: int = TAIL_LINES) -> str:
+        """The last lines of its output."""
+        try:
+            with self._err.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def remove_logs(self) -> None:
+        """Delete the files with its output."""
+        for path in {self._out, self._err}:
+            path.unlink(missing_ok=True)
+
+    def __repr__(self) -> str:
+        status = self.get_exit_status()
+        return (
+            f"LocalWorker(pid={self.get_pid()}, {'running' if status is None else f'exit status {status}'})"
+        )
+
+
+@dataclass(eq=False, repr=False)
+class CrewLauncherLocal(CrewLauncher):
+    """Start workers as processes on this machine.
+
+    Args:
+        seconds_idle: as in `crew_launcher`, but workers stay by default.
+        options_local: from `crew_options_local`; None for private logs.
+        **others: see `crew_launcher`.
+
+    Example:
+        >>> crew_launcher_local(name="main", workers=2).workers
+        2
+    """
+
+    seconds_idle: float = math.inf
+    options_local: CrewOptionsLocal | None = None
+
+    def __post_init__(self) -> None:
+        self.options_local = CrewOptionsLocal() if self.options_local is None else self.options_local
+        self._private: Path | None = None
+        self._living: list[LocalWorker] = []
+        self._ended: deque[LocalWorker] = deque()
+        super().__post_init__()
+
+    def validate(self) -> None:
+        """Check the fields and the hooks."""
+        super().validate()
+        if not isinstance(self.options_local, CrewOptionsLocal):
+            raise CrewTypeError(
+                f"`options_local` must come from crew_options_local(), got {self.options_local!r}"
+            )
+
+    def launch_worker(self, call: str) -> LocalWorker:
+        """Start one process that runs the call."""
+        self._sort_out()
+        assert self.options_local is not None
+        name = crew_random_name(8)
+        directory = self._directory()
+        if self.options_local.log_join:
+            out = err = directory / f"{name}.log"
+        else:
+            out, err = directory / f"{name}-stdout.log", directory / f"{name}-stderr.log"
+        command = [sys.executable, *self.python_arguments, "-c", call]
+        try:
+            worker = LocalWorker(command, _environment(), out, err)
+        except OSError as error:
+            raise CrewError(f"controller {self.name!r}: cannot start a worker: {error}") from error
+        worker.on_end(self._wake)
+        self._living.append(worker)
+        return worker
+
+    def find_worker(self, pid: int) -> LocalWorker | None:
+        """The newest worker with this process id."""
+        return next(
+            (w for w in (*reversed(self._living), *reversed(self._ended)) if w.get_pid() == pid), None
+        )
+
+    def terminate(self) -> None:
+        """Stop serving, and end the processes that the end of the client has not ended."""
+        super().terminate()
+        number = crew_terminate_signal()
+        for worker in self._living:
+            worker.signal(number)
+        deadline = time.monotonic() + SECONDS_TO_END
+        for worker in self._living:
+            if not worker.join(max(0.0, deadline - time.monotonic())):
+                worker.kill()
+                worker.join()
+        self._living.clear()
+        self._ended.clear()
+        if self._private is not None:
+            shutil.rmtree(self._private, ignore_errors=True)
+            self._private = None
+
+    def _directory(self) -> Path:
+        assert self.options_local is not None
+        directory = self.options_local.directory()
+        if directory is None:
+            if self._private is None:
+                self._private = Path(tempfile.mkdtemp(prefix="crew_py-"))
+            return self._private
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CrewError(f"cannot make the log_directory {str(directory)!r}: {error}") from error
+        return directory
+
+    def _sort_out(self) -> None:
+        """Keep the ended apart from the living, and the private logs of the newest of them only."""
+        self._ended.extend(worker for worker in self._living if not worker.is_alive())
+        self._living = [worker for worker in self._living if worker.is_alive()]
+        while len(self._ended) > ENDED_KEPT:
+            worker = self._ended.popleft()
+            if self._private is not None:
+                worker.remove_logs()
+
+
+def _appending(path: Path) -> IO[bytes]:
+    return path.open("ab")
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with the folders of `sys.path` that a new interpreter would lack.
+
+    Not those of the interpreter itself: a task may start another Python, which they would break.
+    """
+    own = {os.path.realpath(path) for path in sysconfig.get_paths().values()}
+    extra = [p for p in sys.path if p and Path(p).exists() and not _is_within(os.path.realpath(p), own)]
+    if not extra:
+        return dict(os.environ)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(extra)}
+
+
+def _is_within(path: str, folders: set[str]) -> bool:
+    return any(path == folder or path.startswith(folder + os.sep) for folder in folders)
+
+
+@atexit.register
+def _kill_all() -> None:
+    for worker in list(_living):
+        worker.kill()
+
+
+crew_launcher_local = CrewLauncherLocal
+crew_class_launcher_local = CrewLauncherLocal
