@@ -169,7 +169,7 @@ def all_pythons(session: nox.Session) -> None:
             skipped.append(version)
             continue
         for layer in LAYERS:
-            session.notify(f"tests-{version}(layer='{layer}')")
+            session.notify(f"tests-{version}({layer})")
         session.notify(f"integration-{version}")
     session.log(f"skipped, not installed: {', '.join(skipped) or 'none'}")
 
