@@ -1,13 +1,25 @@
-"""Hashes of code: what a command does, and what it reaches."""
+"""Hashes of code: what a command does, and what it reaches.
+
+Each function, class, module and constant of the project is a node. Its own hash is that of its canonical syntax
+tree, default values and closed-over values. Its full hash adds the full hashes of what it names, a Merkle tree;
+nodes that reach each other are hashed together.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+from targets_py.errors import TarValidateError
+from targets_py.hashing.digest import digest
+from targets_py.hashing.merkle import Node, full_hash
+from targets_py.hashing.nodes import External, NodeMaker
+from targets_py.hashing.project import Project
+from targets_py.hashing.source import SourceIndex
+from targets_py.hashing.value import hash_value, is_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +45,7 @@ class Names:
 
     Attributes:
         parameters: Of a callable, in order; empty for source.
-        globals: First parts of the free names, builtins left out unless the project shadows them.
+        globals: First parts of the free names, builtins left out unless the script shadows them.
         called: Those of `globals` that are never used but to call them.
     """
 
@@ -58,13 +70,18 @@ class Dependency:
 
 
 class Code:
-    """Hashes of the code of one project.
+    """Hashes of the code of one project, as it is when it is first looked at.
 
     Args:
-        namespace: Where the names of source commands and of `deps=` are looked up.
+        namespace: Where the names of source commands and of `deps=` are looked up: the globals of the script.
         root: Folder whose Python files are project code.
         imports: Top-level modules that count as project code wherever they lie.
         sources: Path -> text of files that are not to be read from disk; these are project code too.
+
+    Example:
+        >>> code = Code({"double": lambda v: 2 * v}, Path("."))
+        >>> sorted(code.dependencies("double(x) + y").globals)
+        ['double', 'x', 'y']
     """
 
     def __init__(
@@ -74,49 +91,179 @@ class Code:
         imports: Sequence[str] = (),
         sources: Mapping[str, str] | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._namespace = namespace
+        texts = {} if sources is None else sources  # the caller may still add to it
+        self._maker = NodeMaker(namespace, Project(root, namespace, imports, texts), SourceIndex(texts))
+        self._root = root
+
+    def __repr__(self) -> str:
+        return f"<Code of {self._root}>"
 
     def dependencies(self, command: Any) -> Names:
         """The names that a callable or a source string uses.
 
+        Args:
+            command: A callable or source.
+
+        Returns:
+            Its parameters and free names.
+
         Raises:
             SyntaxError: A source string that does not parse.
         """
-        raise NotImplementedError
+        nodes = [node for _, node in self._structure(self._node(command))]
+        free = frozenset().union(*(node.free for node in nodes))
+        used_as_value = frozenset().union(*(node.free - node.called for node in nodes))
+        parameters = () if isinstance(command, str) else _parameters(command)
+        return Names(parameters, free, free - used_as_value)
 
     def command_hash(self, command: Any) -> str:
-        """Hash of a command alone: a callable, a source string (every str is source), or a constant.
+        """Hash of a command alone.
+
+        Args:
+            command: A callable, a source string (every str is source), or a constant.
+
+        Returns:
+            16 hexadecimal digits.
 
         Raises:
+            SyntaxError: A source string that does not parse.
             TarValidateError: Lambdas on one line that cannot be told apart.
             UnhashableValueError: A constant without a canonical form.
         """
-        raise NotImplementedError
+        if not isinstance(command, str) and not callable(command):
+            return digest(b"constant", self.value_hash(command).encode())
+        # What it wraps or closes over is part of the command as well.
+        parts = [f"{place} {node.own}".encode() for place, node in self._structure(self._node(command))]
+        return digest(b"command", *parts)
 
     def references(self, command: Any) -> dict[str, str]:
-        """Full hash of each global that a callable or source uses, by its name as written there.
+        """Full hash of each global that a callable or source uses.
 
-        Names of modules are written with what is taken from them, "helpers.clean"; names that are not found
-        are left out. Sorted by name.
+        Args:
+            command: A callable or source; a constant uses none.
+
+        Returns:
+            Name as written there -> 16 hexadecimal digits, sorted by name. Names of project modules come with what
+            is taken from them, "helpers.clean"; other modules count by name. What is not found is left out.
         """
-        raise NotImplementedError
+        if not isinstance(command, str) and not callable(command):
+            return {}
+        found: dict[str, str] = {}
+        for place, node in self._structure(self._node(command)):
+            for name, obj in node.names.items():
+                full = self._full(obj, name)
+                # A wrapper and what it wraps may use one name for two things.
+                found[name if found.get(name, full) == full else f"{name} ({place})"] = full
+        return dict(sorted(found.items()))
 
     def global_hash(self, name: str) -> str:
-        """Full hash of a name of the namespace: of its own code or value and of all that it reaches.
+        """Full hash of a global: of its own code or value and of all that it reaches.
+
+        Args:
+            name: A name of the namespace; with dots for what a module of the project holds.
+
+        Returns:
+            16 hexadecimal digits.
 
         Raises:
             TarValidateError: There is no such name.
         """
-        raise NotImplementedError
+        return self._full(self._find(name), name)
 
     def global_names(self, name: str) -> frozenset[str]:
-        """Names of the namespace that the global of this name uses directly."""
-        raise NotImplementedError
+        """Names of the namespace that a global uses directly.
+
+        Args:
+            name: A name of the namespace.
+
+        Returns:
+            Names of functions, classes and constants, its own too if it calls itself.
+
+        Raises:
+            TarValidateError: There is no such name.
+        """
+        parts: set[int] = set()
+        used: set[str] = set()
+        for _, node in self._structure(self._maker.node(self._find(name), name)):
+            used |= node.free
+            parts.update(id(part) for part in node.parts.values() if is_code(part))
+        used.update(key for key, value in self._namespace.items() if id(value) in parts)
+        return frozenset(used & self._namespace.keys())
 
     def value_hash(self, value: Any) -> str:
         """`hash_value()` with this project's functions."""
-        raise NotImplementedError
+        return hash_value(value, self)
+
+    def object_hash(self, obj: Any) -> str:
+        """Full hash of any object, whatever its name."""
+        return self._full(obj, "")
 
     def dependency_tree(self, name: str) -> Dependency:
-        """What a global uses, directly and indirectly."""
-        raise NotImplementedError
+        """What a global uses, directly and indirectly.
+
+        Args:
+            name: A name of the namespace.
+
+        Returns:
+            A tree in which each dependency's own dependencies are listed once.
+
+        Raises:
+            TarValidateError: There is no such name.
+        """
+        return self._tree(self._find(name), name, set())
+
+    def _tree(self, obj: Any, name: str, listed: set[int]) -> Dependency:
+        node = self._maker.node(obj, name)
+        children: list[Dependency] = []
+        if id(node) not in listed:
+            listed.add(id(node))
+            for key, used in sorted({**node.parts, **node.names}.items(), key=lambda item: item[0]):
+                children.append(self._tree(used, key, listed))
+        return Dependency(name, self._full(obj, name), tuple(children))
+
+    def _node(self, command: Any) -> Node:
+        return (
+            self._maker.source(command) if isinstance(command, str) else self._maker.node(command, "command")
+        )
+
+    def _full(self, obj: Any, name: str) -> str:
+        return full_hash(self._maker.node(obj, name), self._maker.node)
+
+    def _find(self, name: str) -> Any:
+        found = self._maker.resolve(tuple(name.split(".")), self._namespace)
+        if found is None:
+            raise TarValidateError(f"there is no global {name!r} in the script")
+        return found[1]
+
+    def _structure(self, node: Node) -> Iterator[tuple[str, Node]]:
+        """A command's node and those of its parts, and theirs, each once."""
+        seen = set()
+        todo = [("", node)]
+        while todo:
+            place, each = todo.pop()
+            if id(each) in seen:
+                continue
+            seen.add(id(each))
+            yield place, each
+            parts = [
+                (f"{place}/{key}", part) for key, part in each.parts.items() if not isinstance(part, External)
+            ]
+            todo += [(key, self._maker.node(part, key)) for key, part in reversed(parts)]
+
+
+def _parameters(command: Any) -> tuple[Parameter, ...]:
+    try:
+        signature = inspect.signature(command)
+    except (TypeError, ValueError):  # some builtins do not tell
+        return ()
+    return tuple(
+        Parameter(
+            p.name,
+            p.default is p.empty,
+            None if p.default is p.empty else p.default,
+            p.kind is p.POSITIONAL_ONLY,
+        )
+        for p in signature.parameters.values()
+        if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}
+    )

@@ -1,59 +1,99 @@
-"""The small files under `meta/`: records, progress, dependencies, process."""
+"""Records, dependencies and progress of targets: the tables under `meta/`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from targets_py.storage.log import LogWriter, read_table
+from targets_py.storage.records import HEADER, Record, decode, encode, escape, unescape
+from targets_py.storage.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from datetime import datetime
+    from collections.abc import Mapping
 
-    from targets_py.storage.records import Record
     from targets_py.storage.store import Store
 
+PROGRESS_HEADER = "name|type|parent|branches|progress"
+DEPENDS_HEADER = "name|depends"
+SECONDS_SKIPPED = 1.0  # rows of skipped targets are written at most this often
 
-class Metadata:
+
+class Metadata(Table[Record]):
     """The latest record of each target and global.
 
-    Attributes:
-        records: Name -> record, in the order of the file. Read it freely; change it by the methods.
+    Read `records` freely; change it by the methods only.
     """
 
-    records: dict[str, Record]
-
     @classmethod
-    def load(cls, store: Store) -> Metadata:
-        """Read the records; writes nothing, and works while another process appends."""
-        raise NotImplementedError
-
-    def open(self, seconds: float = 0.0) -> None:
-        """Repair and compact the file, and start to append; the caller holds the store's lock.
+    def load(cls, store: Store) -> Self:
+        """Read the records; writes nothing, and works while another process appends.
 
         Args:
-            seconds: Least time between two writes in seconds.
+            store: The data store; need not exist.
+
+        Returns:
+            The metadata, not open for writing.
+
+        Raises:
+            TarFileError: The file cannot be read.
         """
-        raise NotImplementedError
+        table = cls(store.meta_file, HEADER, _encode_record, _decode_record)
+        table.reload()
+        return table
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """Name -> latest record, in the order of the file."""
+        return self.rows
 
     def record(self, record: Record) -> None:
-        """Make this the latest record of its name; appended if `open()` was called."""
-        raise NotImplementedError
+        """Make this the latest record of its name; appended to the file if `open()` was called."""
+        self.set(record.name, record)
 
-    def remove(self, names: Collection[str]) -> None:
-        """Forget these names and rewrite the file; the caller holds the store's lock."""
-        raise NotImplementedError
 
-    def prune(self, names: Collection[str]) -> None:
-        """Forget all names but these and rewrite the file; the caller holds the store's lock."""
-        raise NotImplementedError
+def _encode_record(_name: str, record: Record) -> str:
+    return encode(record)
 
-    def flush(self) -> None:
-        """Write what waits."""
-        raise NotImplementedError
 
-    def close(self) -> None:
-        """Write what waits, compact the file, and stop appending."""
-        raise NotImplementedError
+def _decode_record(fields: list[str]) -> tuple[str, Record]:
+    record = decode(fields)
+    return record.name, record
+
+
+class Depends(Table[dict[str, str]]):
+    """Which hash each dependency of a target had when it last ran: it explains, and decides nothing."""
+
+    @classmethod
+    def load(cls, store: Store) -> Self:
+        """Read the file, see `Metadata.load()`."""
+        table = cls(store.depends_file, DEPENDS_HEADER, _encode_depends, _decode_depends)
+        table.reload()
+        return table
+
+    @property
+    def depends(self) -> dict[str, dict[str, str]]:
+        """Name -> {dependency: hash}, in the order of the file."""
+        return self.rows
+
+    def record(self, name: str, depends: Mapping[str, str]) -> None:
+        """Append what a target depends on.
+
+        Args:
+            name: The target.
+            depends: Dependency -> hash.
+        """
+        self.set(name, dict(depends))
+
+
+def _encode_depends(name: str, depends: dict[str, str]) -> str:
+    return f"{escape(name)}|{'*'.join(f'{escape(key)}={value}' for key, value in depends.items())}"
+
+
+def _decode_depends(fields: list[str]) -> tuple[str, dict[str, str]]:
+    name, text = fields
+    pairs = (pair.rsplit("=", 1) for pair in text.split("*")) if text else ()
+    return unescape(name), {unescape(key): value for key, value in pairs}
 
 
 @dataclass(slots=True)
@@ -76,74 +116,40 @@ class ProgressRow:
 
 
 class Progress:
-    """Writes the progress file, which starts empty."""
+    """Writes the progress file, which starts empty; the caller holds the store's lock.
+
+    Args:
+        store: The data store.
+        seconds: Least time between two writes in seconds.
+    """
 
     def __init__(self, store: Store, seconds: float = 0.0) -> None:
-        raise NotImplementedError
+        self._writer = LogWriter(store.progress_file, PROGRESS_HEADER, seconds, truncate=True)
 
     def record(self, row: ProgressRow) -> None:
-        """Append a row; skipped ones are written at most once a second."""
-        raise NotImplementedError
+        """Append a row; those of skipped targets are written at most once a second."""
+        line = f"{escape(row.name)}|{row.type}|{escape(row.parent)}|{row.branches}|{row.progress}"
+        self._writer.append(line, seconds=SECONDS_SKIPPED if row.progress == "skipped" else None)
 
     def flush(self) -> None:
         """Write what waits."""
-        raise NotImplementedError
+        self._writer.flush()
 
     def close(self) -> None:
         """Write what waits and close the file."""
-        raise NotImplementedError
+        self._writer.close()
 
 
 def read_progress(store: Store) -> dict[str, ProgressRow]:
-    """The last row of each name, in the order of these rows."""
-    raise NotImplementedError
+    """The last row of each name, in the order of these rows; empty if there is no file.
 
-
-class Depends:
-    """Which hash each dependency of a target had when it last ran; only explains, decides nothing.
-
-    Attributes:
-        depends: Name -> {dependency: hash}.
+    Raises:
+        TarFileError: The file cannot be read.
     """
-
-    depends: dict[str, dict[str, str]]
-
-    @classmethod
-    def load(cls, store: Store) -> Depends:
-        """Read the file; empty if missing."""
-        raise NotImplementedError
-
-    def open(self, seconds: float = 0.0) -> None:
-        """Repair and compact the file, and start to append; the caller holds the store's lock."""
-        raise NotImplementedError
-
-    def record(self, name: str, depends: Mapping[str, str]) -> None:
-        """Append the dependencies of a target."""
-        raise NotImplementedError
-
-    def prune(self, names: Collection[str]) -> None:
-        """Forget all names but these."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """Write what waits."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Write what waits, compact the file, and stop appending."""
-        raise NotImplementedError
-
-
-def write_process(store: Store) -> None:
-    """Say in `meta/process` that this process runs the pipeline."""
-    raise NotImplementedError
-
-
-def read_process(store: Store) -> dict[str, str]:
-    """pid, created, host, version_python, version_targets of the last run; empty if there was none."""
-    raise NotImplementedError
-
-
-def process_start(pid: int) -> datetime | None:
-    """When a process of this host started (UTC); None if there is none or it cannot be told."""
-    raise NotImplementedError
+    rows: dict[str, ProgressRow] = {}
+    for name, kind, parent, branches, progress in read_table(store.progress_file, PROGRESS_HEADER):
+        key = unescape(name)
+        rows.pop(key, None)
+        count = int(branches) if branches.isdecimal() else 0
+        rows[key] = ProgressRow(key, kind, unescape(parent), count, progress)
+    return rows

@@ -58,7 +58,7 @@ class Record:
     file_hash: str | None = None
 
 
-_SPECIAL = re.compile("[%|*\n\r\0\ud800-\udfff]")
+_SPECIAL = re.compile("[%|*\n\r\0\ud800-\udfff\ufffd]")
 _ESCAPED = re.compile("%(u[0-9A-F]{4}|[0-9A-F]{2})")
 
 
