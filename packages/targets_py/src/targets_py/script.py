@@ -9,7 +9,7 @@ import os
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from targets_py.definition.options import Options, current_options, restore_opti
 from targets_py.definition.targets import Target
 from targets_py.errors import TarError, TarValidateError, TarValidateWarning
 from targets_py.hashing.code import Code
+from targets_py.project import Source, project_modules, project_sources
 
 MODULE = "_targets"
 # Functions that read the script themselves: in the script they would never end.
@@ -50,7 +51,9 @@ class Pipeline:
         options: The options at the end of the script.
         code: Hashes of the code that commands use.
         path: Absolute path of the script.
+        root: The project's folder.
         sources: Path of each file that was run -> its text: the script, then what `tar_source()` ran.
+        modules: Name -> source of the project's modules that the script imported, as they were then.
         given: Names that the caller put into the namespace before the script ran.
     """
 
@@ -59,7 +62,9 @@ class Pipeline:
     options: Options
     code: Code
     path: str
+    root: str
     sources: dict[str, str]
+    modules: dict[str, Source] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
 
 
@@ -118,10 +123,12 @@ def load_script(
     sources = {file: text}
     module = run_script(file, sources, envir or {})
     options = current_options()
-    namespace = _namespace(options, module)
+    namespace = script_namespace(options, module)
     targets = collect_targets(vars(module), file)
-    code = Code(namespace, Path(root), imports=options.imports, sources=sources)
-    pipeline = Pipeline(targets, namespace, options, code, file, sources, dict(envir or {}))
+    modules = project_sources(root, known={MODULE})
+    known = sources | {source.file: source.text for source in modules.values()}
+    code = Code(namespace, Path(root), imports=options.imports, sources=known)
+    pipeline = Pipeline(targets, namespace, options, code, file, root, sources, modules, dict(envir or {}))
     _warn_about_names(pipeline)
     return pipeline
 
@@ -278,7 +285,8 @@ def _is_main_guard(node: ast.AST) -> bool:
     }
 
 
-def _namespace(options: Options, module: types.ModuleType) -> dict[str, Any]:
+def script_namespace(options: Options, module: types.ModuleType) -> dict[str, Any]:
+    """Where commands find their globals."""
     if options.envir is None:
         return vars(module)
     return vars(options.envir) if isinstance(options.envir, types.ModuleType) else options.envir
@@ -343,21 +351,11 @@ def _warn(message: str) -> None:
     warnings.warn(message, TarValidateWarning, stacklevel=2)
 
 
-def project_modules(root: str, is_project: Callable[[str], bool]) -> Iterator[types.ModuleType]:
-    """The imported modules that belong to the project."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name not in {MODULE, "__main__"} and file and file.startswith(root) and is_project(file):
-            yield module
-
-
 def _forget_modules(before: Mapping[str, types.ModuleType]) -> None:
-    root = str(Path.cwd())
-    for name, module in list(sys.modules.items()):
-        if name in before and before[name] is module:
-            continue
-        file = getattr(module, "__file__", None)
-        if name == MODULE or (file and file.startswith(root + os.sep)):
+    """Let the next script import its own modules; those that were there before stay."""
+    for name, module in list(project_modules(str(Path.cwd()))):
+        if before.get(name) is not module:
             del sys.modules[name]
+    sys.modules.pop(MODULE, None)
     if MODULE in before:
         sys.modules[MODULE] = before[MODULE]

@@ -225,6 +225,9 @@ def _check_pattern(name: str, value: Any, iteration: str) -> Pattern | None:
     return pattern
 
 
+tar_target_raw = tar_target
+
+
 def tar_target_copy(target: Target, **changes: Any) -> Target:
     """Copy a target with changes.
 

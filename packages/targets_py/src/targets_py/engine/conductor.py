@@ -93,7 +93,7 @@ class Conductor:
             self._expand(node)
             return None
         candidate = self._judge.stem(node) if branch == NODE else self._judge.branch(node, branch)
-        task = Task(candidate, self._work(node))
+        task = Task(candidate, self.work_of(node))
         try:
             decision = self._judge.decide(candidate)
         except Exception as error:
@@ -106,6 +106,10 @@ class Conductor:
         assert decision.record is not None
         self._skip(task, decision.record)
         return None
+
+    def dropped(self, task: Task) -> bool:
+        """Whether a task that was handed out must not start any more."""
+        return self._schedule.is_trimmed(task.candidate.node)
 
     def dispatched(self, task: Task) -> None:
         """Write down that a task is about to run."""
@@ -318,7 +322,8 @@ class Conductor:
                 f"could not load dependency {upstream} of target {candidate.name}. {error}"
             ) from error
 
-    def _work(self, node: Node) -> Work:
+    def work_of(self, node: Node) -> Work:
+        """What a target does."""
         work = self._works.get(node.name)
         if work is None:
             buds = node.branched and not node.is_pattern

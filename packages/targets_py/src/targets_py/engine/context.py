@@ -96,6 +96,12 @@ def session(function: str, script: str, store: str) -> Iterator[Session]:
         _session = before
 
 
+def enter_session(here: Session | None) -> None:
+    """Say for good who runs the pipeline, on a worker that serves it."""
+    global _session
+    _session = here
+
+
 def current_target() -> Running | None:
     """The target whose command runs right now, None outside of commands."""
     return _running.get()

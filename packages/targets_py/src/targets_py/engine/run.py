@@ -74,6 +74,11 @@ def run_pipeline(
     codes = CodeHashes(graph.values(), pipeline.code)
     if shortcut:
         _check_bootstrap(graph, Metadata.load(store))
+    controller = pipeline.options.controller if use_crew else None
+    if controller is not None:
+        from targets_py.engine.crew import refuse_unpicklable, run_on_crew
+
+        refuse_unpicklable(graph, pipeline)
     with StoreLock(store), _generators_restored():
         store.create()
         reporter.preparing("reading the metadata", _records_estimate(store))
@@ -87,12 +92,9 @@ def run_pipeline(
             store.scan()
             write_process(store)
             conductor = _conductor(pipeline, graph, codes, store, metadata, ledger)
-            controller = pipeline.options.controller if use_crew else None
             if controller is None:
                 run_here(conductor)
             else:
-                from targets_py.engine.crew import run_on_crew
-
                 run_on_crew(conductor, controller, pipeline, terminate=terminate_controller)
     assert ledger.summary is not None
     return ledger.summary

@@ -1,8 +1,9 @@
 """The schedule: what becomes ready when something is finished.
 
-A stem is ready when all it needs is finished. A pattern is *expanded* as soon as its dimensions have children,
-so at once where these are expanded patterns; each branch is then ready when its own children and everything
-else that the pattern needs are finished. Branches are a name, positions and a counter, never objects.
+A stem is ready when all it needs is finished. A pattern is *expanded* as soon as its dimensions have
+children, so at once where these are expanded patterns; each branch is then ready when its own children and
+everything else that the pattern needs are finished. Branches are a name, positions and a counter, never
+objects.
 """
 
 from __future__ import annotations
@@ -139,6 +140,10 @@ class Schedule:
             if current.name not in self._trimmed:
                 self._trimmed.add(current.name)
                 pending += current.downstreams
+
+    def is_trimmed(self, node: Node) -> bool:
+        """Whether nothing of a node may start any more."""
+        return node.name in self._trimmed
 
     def clear(self) -> None:
         """Start nothing any more."""
