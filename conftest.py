@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TOKEN_NAME = "LEFT_BEHIND_TOKEN"  # noqa: S105 - marks processes, keeps no secret
 GRACE_SECONDS = 10.0
 # Library threads that serve the whole process and end with it.
-LASTING_THREADS = ("nngsock-", "execnet", "mirai_py-callbacks")
+LASTING_THREADS = ("nngsock-", "execnet", "mirai_py-callbacks", "mirai_py-timer")
 
 
 def pytest_configure(config: pytest.Config) -> None:
