@@ -404,7 +404,9 @@ def race_aio(x: Sequence[Any], cv: ConditionVariable | None = None) -> int | Non
         The 0-based position of the first in the list that is resolved. None if there is no Aio in x, or
         if `cv` is flagged.
     """
-    aios = [(i, aio) for i, aio in enumerate(x) if isinstance(aio, Aio)] if isinstance(x, list | tuple) else []
+    aios = (
+        [(i, aio) for i, aio in enumerate(x) if isinstance(aio, Aio)] if isinstance(x, list | tuple) else []
+    )
     if not aios:
         return None
     event = threading.Lock()

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any, Protocol
 
 from nngsock._native import NONBLOCK, lib, life, new
-from nngsock.completion import Operation, submit, too_late
+from nngsock.completion import Operation, run_and_wait, submit, too_late
 from nngsock.errors import EAGAIN
 from nngsock.message import MESSAGE_P, build, free, from_bytes, take_view
 from nngsock.modes import decode_typed, encode_raw
@@ -27,13 +27,28 @@ class Channel:
 
     Args:
         handle: NNG's socket or context.
+        protocol: The protocol's name.
         socket: The channel of the context's socket, whose codec it uses; None for a socket itself.
     """
 
-    __slots__ = ("codec_owner", "handle", "kept", "own_codec", "recv_aio", "recvmsg", "send_aio", "sendmsg")
+    __slots__ = (
+        "codec_owner",
+        "handle",
+        "kept",
+        "own_codec",
+        "receives_at_once",
+        "recv_aio",
+        "recvmsg",
+        "send_aio",
+        "sendmsg",
+        "sends_at_once",
+    )  # fmt: skip
 
-    def __init__(self, handle: Any, socket: Channel | None = None) -> None:
+    def __init__(self, handle: Any, protocol: str, socket: Channel | None = None) -> None:
         self.handle = handle
+        # A receive that fails at once would end the survey, a send that does would lose whom to answer.
+        self.receives_at_once = protocol != "surveyor"
+        self.sends_at_once = protocol not in {"rep", "respondent"}
         self.codec_owner = socket or self
         self.own_codec = PICKLE
         self.kept: deque[Any] = deque()
@@ -73,16 +88,28 @@ class Channel:
         out = new(MESSAGE_P)
         return self.recvmsg(self.handle, out, NONBLOCK), out[0]
 
-    def wait_receive(self, timeout: int) -> Operation:
-        """The next message, waited for by NNG."""
+    def receive(self, timeout: int) -> Operation:
+        """The message that is there, or the next, as an operation."""
+        if self.kept:
+            return Operation(self, self.kept.popleft(), 0, sending=False)
+        if self.receives_at_once:
+            result, message = self.try_receive()
+            if result != EAGAIN:
+                return Operation(self, None if result else message, result, sending=False)
         return submit(self, self.recv_aio, self.handle, timeout)
 
-    def receive(self, timeout: int) -> Operation:
-        """The message that is there, or the next."""
-        result, message = self.try_receive()
-        if result == EAGAIN:
-            return submit(self, self.recv_aio, self.handle, timeout)
-        return Operation(self, None if result else message, result, sending=False)
+    def receive_waiting(self, timeout: int) -> tuple[int, Any]:
+        """The message that is there, or the next, as (0, message), or the error."""
+        if self.receives_at_once or self.kept:
+            result, message = self.try_receive()
+            if result != EAGAIN:
+                return result, message
+        result, message, interruption = run_and_wait(self.recv_aio, self.handle, timeout)
+        if interruption is not None:
+            if not result:  # it came in that very moment: the next receive gets it
+                self.kept.append(message)
+            raise interruption
+        return result, message
 
     def try_send(self, message: Any) -> int:
         """Send if that needs no waiting: 0, or the error, 8 if it does, and the message is still ours."""
@@ -91,18 +118,28 @@ class Channel:
         result: int = self.sendmsg(self.handle, message, NONBLOCK)
         return result
 
-    def wait_send(self, message: Any, timeout: int) -> Operation:
-        """Send, waited for by NNG; the message is NNG's from here on."""
-        return submit(self, self.send_aio, self.handle, timeout, message)
-
     def send(self, message: Any, timeout: int) -> Operation:
         """Send at once if possible, else as soon as possible; the message is no longer ours from here on."""
-        result = self.try_send(message)
-        if result == EAGAIN:
-            return submit(self, self.send_aio, self.handle, timeout, message)
-        if result:
-            free(message)
-        return Operation(self, None, result, sending=True)
+        if self.sends_at_once:
+            result = self.try_send(message)
+            if result != EAGAIN:
+                if result:
+                    free(message)
+                return Operation(self, None, result, sending=True)
+        return submit(self, self.send_aio, self.handle, timeout, message)
+
+    def send_waiting(self, message: Any, timeout: int) -> int:
+        """Send, and wait until it is on its way: 0, or the error, and the message is still ours."""
+        if self.sends_at_once:
+            result = self.try_send(message)
+            if result != EAGAIN:
+                return result
+        result, _, interruption = run_and_wait(self.send_aio, self.handle, timeout, message)
+        if interruption is not None:
+            if result:
+                free(message)
+            raise interruption
+        return result
 
 
 class Connection(Protocol):

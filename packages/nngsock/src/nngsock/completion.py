@@ -1,8 +1,10 @@
 """Operations under way and how they end: the one callback through which every aio of NNG completes.
 
 The callback gets an integer key into `pending`, never a pointer to a Python object: a key that is gone
-is ignored where a stale handle would crash. One aio belongs to one operation. It may be reaped only when
-neither its callback nor a canceller still uses it, hence `Operation.users`.
+is ignored where a stale handle would crash. An aio works on one operation at a time, and is kept for the
+next when neither its callback nor a canceller still uses it (hence `Operation.users`). None is ever freed:
+reaping wakes another thread for each message, and aborts the process if `nng_fini` comes before it is done.
+So there are as many as there once were operations under way.
 
 Rules of NNG's threads, on which `Operation.__call__` runs: never free, stop or wait for an aio there (that
 never returns), never block, never hold a lock of ours while calling NNG.
@@ -37,7 +39,6 @@ _VOID_P = ffi.typeof("void *")
 _UINTPTR = ffi.typeof("uintptr_t")
 _cast = ffi.cast
 _alloc_aio = lib.nng_aio_alloc
-_reap = lib.nng_aio_reap
 _cancel = lib.nng_aio_cancel
 _result_of = lib.nng_aio_result
 _message_of = lib.nng_aio_get_msg
@@ -47,6 +48,7 @@ _new_lock = threading.Lock
 # Re-entrant, since the garbage collector may drop an aio, and so cancel it, inside any of these blocks.
 _new_rlock = threading.RLock
 _keys = itertools.count(1)
+_idle: list[tuple[int, Any]] = []
 
 # What NNG works on, by key: each is called, once, when its aio has completed.
 pending: dict[int, Callable[[], None]] = {}
@@ -94,16 +96,15 @@ def _make_callback() -> tuple[Any, dict[Any, Any]]:
 _callback, pending = _make_callback()
 
 
-def new_aio(key: int) -> Any:
-    """A new aio whose completion calls `pending[key]`."""
-    out = new(_AIO_P)
-    check(_alloc_aio(out, _callback, _cast(_VOID_P, key)))
-    return out[0]
-
-
-def next_key() -> int:
-    """A key that no operation has had."""
-    return next(_keys)
+def _take_aio() -> tuple[int, Any]:
+    """An idle aio with its key, or a new one."""
+    try:
+        return _idle.pop()
+    except IndexError:
+        key = next(_keys)
+        out = new(_AIO_P)
+        check(_alloc_aio(out, _callback, _cast(_VOID_P, key)))
+        return key, out[0]
 
 
 class Task(Protocol):
@@ -121,6 +122,7 @@ class Operation:
     Attributes:
         aio: NNG's handle; None if the operation ended before one was needed.
         channel: The channel it runs on, for `close(linger=)`.
+        key: The key of the aio in `pending`.
         message: What is to be sent, or what has been received: ours to free.
         result: None while under way, then 0 or the error number.
         sending: Whether it is a send.
@@ -129,10 +131,11 @@ class Operation:
         users: How many (the callback, cancellers) still use the aio.
     """
 
-    __slots__ = ("aio", "channel", "lock", "message", "result", "sending", "tasks", "users", "wakers")
+    __slots__ = ("aio", "channel", "key", "lock", "message", "result", "sending", "tasks", "users", "wakers")
 
     def __init__(self, channel: object, message: Any, result: int | None, *, sending: bool) -> None:
         self.aio: Any = None
+        self.key = 0
         self.channel = channel
         self.message = message
         self.result = result
@@ -164,7 +167,7 @@ class Operation:
         if tasks and not life.closing:
             run_inline(tasks)
         if last:
-            _reap(aio)
+            _idle.append((self.key, aio))
 
     def __del__(self) -> None:
         if self.message is not None:
@@ -211,7 +214,7 @@ class Operation:
             self.users -= 1
             last = not self.users
         if last:
-            _reap(self.aio)
+            _idle.append((self.key, self.aio))
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the outcome; False if it takes longer. Interrupted by signals on the main thread."""
@@ -270,16 +273,57 @@ def submit(
     if life.halted:
         return Operation(channel, message, too_late(), sending=sending)
     operation = Operation(channel, message, None, sending=sending)
-    key = next(_keys)
-    out = new(_AIO_P)
-    check(_alloc_aio(out, _callback, _cast(_VOID_P, key)))
-    operation.aio = aio = out[0]
+    key, aio = _take_aio()
+    operation.key = key
+    operation.aio = aio
     _set_timeout(aio, timeout)
     if sending:
         _set_message(aio, message)
     pending[key] = operation  # before the start: the callback may run before that returns
     start(handle, aio)
     return operation
+
+
+def run_and_wait(
+    start: Callable[[Any, Any], None], handle: Any, timeout: int, message: Any = None
+) -> tuple[int, Any, BaseException | None]:
+    """Give NNG one operation and wait for its outcome, with as little as that takes.
+
+    Args:
+        start: The function of NNG that starts it, called with the handle and the aio.
+        handle: NNG's socket or context.
+        timeout: In milliseconds, -1 for ever, `DEFAULT` for the socket's option.
+        message: What to send; None for a receive.
+
+    Returns:
+        0 or the error number; the message that has been received, or that could not be sent; what
+        interrupted the wait, which has then cancelled the operation (it may have succeeded just before).
+    """
+    if life.halted:
+        return too_late(), message, None
+    key, aio = _take_aio()
+    over = _new_lock()
+    over.acquire()
+    pending[key] = over.release
+    _set_timeout(aio, timeout)
+    if message is not None:
+        _set_message(aio, message)
+    start(handle, aio)
+    interruption = None
+    while True:
+        try:
+            acquire(over)
+            break
+        except BaseException as error:  # by a signal handler; another one may interrupt this wait too
+            interruption = error
+            _cancel(aio)
+    result: int = _result_of(aio)
+    if message is None and not result:
+        message = _message_of(aio)
+    elif not result:
+        message = None
+    _idle.append((key, aio))
+    return result, message, interruption
 
 
 def too_late() -> int:

@@ -14,9 +14,9 @@ from nngsock.completion import acquire
 from nngsock.errors import (
     EADDRINUSE,
     ECLOSED,
+    EINVAL,
     ENOENT,
     ENOTSUP,
-    EINVAL,
     ErrorValue,
     NngWarning,
     check,
@@ -52,7 +52,9 @@ class Endpoint:
         self._url = url
 
     def __repr__(self) -> str:
-        return f"< nano{self.kind.capitalize()} >\n - id: {self.id}\n - state: {self.state}\n - url: {self.url}"
+        return (
+            f"< nano{self.kind.capitalize()} >\n - id: {self.id}\n - state: {self.state}\n - url: {self.url}"
+        )
 
     @property
     def id(self) -> int:
@@ -177,7 +179,14 @@ class EndpointList:
 
 E_ = TypeVar("E_", bound=Endpoint)
 Fail = Literal["warn", "error", "none", 1, 2, 3]
-_FAIL: Final[dict[Any, str]] = {"warn": "warn", 1: "warn", "error": "error", 2: "error", "none": "none", 3: "none"}
+_FAIL: Final[dict[Any, str]] = {
+    "warn": "warn",
+    1: "warn",
+    "error": "error",
+    2: "error",
+    "none": "none",
+    3: "none",
+}
 
 
 def _c_url(url: str) -> bytes:

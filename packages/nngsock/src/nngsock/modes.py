@@ -23,6 +23,7 @@ RECV_MODES: Final = (
 )  # fmt: skip
 SEND_MODES: Final = ("serial", "raw")
 
+_BYTES: Final = (bytes, bytearray, memoryview, array)
 _NA_INT: Final = -(2**31)
 _INT_MAX: Final = 2**31 - 1
 _NA_REAL: Final = struct.pack("<II", 1954, 0x7FF00000)
@@ -78,10 +79,10 @@ def encode_raw(data: Any) -> Buffer:
         OverflowError: An int does not fit 32 bits.
         ValueError: An array has more than one dimension.
     """
+    if isinstance(data, _BYTES):
+        return data
     if data is None:
         return b""
-    if isinstance(data, bytes | bytearray | memoryview | array):
-        return data
     if isinstance(data, list | tuple):
         return _encode_list(list(data))
     if hasattr(data, "dtype") and hasattr(data, "ndim"):
@@ -129,7 +130,9 @@ def _encode_strings(items: list[str | None]) -> bytes:
 def _encode_ints(items: list[int | None]) -> bytes:
     for item in items:
         if item is not None and not -_INT_MAX <= item <= _INT_MAX:
-            raise OverflowError(f"{item} does not fit an int of 32 bits: send it as float, or in mode 'serial'")
+            raise OverflowError(
+                f"{item} does not fit an int of 32 bits: send it as float, or in mode 'serial'"
+            )
     return struct.pack(f"<{len(items)}i", *(_NA_INT if x is None else x for x in items))
 
 

@@ -43,8 +43,15 @@ TYPES: Final = {
     "ws:response-headers": "string",
     "ws:request-uri": "string",
 }
-_C_TYPES: Final = {"ms": "nng_duration *", "size": "size_t *", "int": "int *", "bool": "bool *", "string": "char **"}
+_C_TYPES: Final = {
+    "ms": "nng_duration *",
+    "size": "size_t *",
+    "int": "int *",
+    "bool": "bool *",
+    "string": "char **",
+}
 _RANGES: Final = {"ms": (-(2**31), 2**31 - 1), "int": (-(2**31), 2**31 - 1), "size": (0, 2**64 - 1)}
+MAX_NAME_SIZE: Final = 63  # NNG writes a longer socket-name over its neighbours
 KINDS: Final = ("socket", "ctx", "dialer", "listener")
 
 
@@ -136,7 +143,9 @@ def _channel(x: Any, name: str) -> Channel:
 def _converted(name: str, kind: str, value: Any) -> Any:
     """The value as NNG takes it."""
     if kind == "string" and isinstance(value, str) and "\0" not in value:
-        return new("char[]", value.encode("utf-8", "surrogateescape"))
+        encoded = value.encode("utf-8", "surrogateescape")
+        if name != "socket-name" or len(encoded) <= MAX_NAME_SIZE:
+            return encoded
     if kind == "bool" and isinstance(value, bool):
         return value
     if kind in _RANGES and isinstance(value, int | float) and not isinstance(value, bool):

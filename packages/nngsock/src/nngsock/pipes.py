@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import signal
@@ -20,7 +19,16 @@ from nngsock.sync import ConditionVariable
 if TYPE_CHECKING:
     from nngsock.sockets import Socket
 
-__all__ = ("Monitor", "PipeInfo", "close_pipe", "monitor", "on_pipe", "pipe_info", "pipe_notify", "read_monitor")
+__all__ = (
+    "Monitor",
+    "PipeInfo",
+    "close_pipe",
+    "monitor",
+    "on_pipe",
+    "pipe_info",
+    "pipe_notify",
+    "read_monitor",
+)
 
 PipeFunction = Callable[[str, int], object]
 

@@ -105,7 +105,9 @@ def _extra(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(f"serializer {name!r} needs the package {name}: pip install nngsock[{name}]") from error
+        raise ImportError(
+            f"serializer {name!r} needs the package {name}: pip install nngsock[{name}]"
+        ) from error
 
 
 def encode_serial(codec: Codec, data: Any) -> Any:

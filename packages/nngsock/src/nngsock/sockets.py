@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -13,7 +10,7 @@ from nngsock import endpoints, options, pipes, stats, transfer
 from nngsock._native import lib, life, new, nng
 from nngsock.channel import Channel
 from nngsock.completion import Operation, pending
-from nngsock.errors import ECLOSED, ENOTSUP, ErrorValue, check, exception_for
+from nngsock.errors import ECLOSED, check
 
 if TYPE_CHECKING:
     from nngsock.endpoints import Dialer, Listener
@@ -118,7 +115,7 @@ class Socket(_Transferring):
         self.handle = pointer[0]
         self.protocol = protocol
         self.raw = bool(raw)
-        self.channel = Channel(self.handle)
+        self.channel = Channel(self.handle, protocol)
         self.endpoints = endpoints.EndpointList()
         self.watch = pipes.PipeWatch(self.handle)
         self._closed = False
@@ -126,7 +123,12 @@ class Socket(_Transferring):
         self._finalizer.atexit = False
 
     def __repr__(self) -> str:
-        lines = ["< nanoSocket >", f" - id: {self.id}", f" - state: {self.state}", f" - protocol: {self.protocol}"]
+        lines = [
+            "< nanoSocket >",
+            f" - id: {self.id}",
+            f" - state: {self.state}",
+            f" - protocol: {self.protocol}",
+        ]
         if self.listener:
             lines.append(" - listener: " + " ".join(x.url for x in self.listener))
         if self.dialer:
@@ -185,7 +187,7 @@ class Context(_Transferring):
         check(nng.ctx_open(pointer, socket.handle), f"a context on a socket of protocol {socket.protocol!r}")
         self.handle = pointer[0]
         self.socket = socket
-        self.channel = Channel(self.handle, socket.channel)
+        self.channel = Channel(self.handle, socket.protocol, socket.channel)
         self._closed = False
         self._finalizer = weakref.finalize(self, _finalize, lib.nng_ctx_close, self.handle)
         self._finalizer.atexit = False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from nngsock.aio import RecvAio, SendAio
-from nngsock.channel import Channel, Connection, channel_of, take
-from nngsock.completion import DEFAULT, Operation
-from nngsock.errors import EAGAIN, ErrorValue
+from nngsock.channel import Connection, channel_of, take
+from nngsock.completion import DEFAULT
+from nngsock.errors import ErrorValue
 from nngsock.message import free
 from nngsock.modes import receive_mode, send_mode
 from nngsock.sync import ConditionVariable
@@ -40,10 +40,8 @@ def send(
     channel = channel_of(con)
     timeout = _timeout("block", block)
     message = channel.encode(send_mode(mode), data, pipe)
-    result = channel.try_send(message)
-    if result == EAGAIN and timeout is not None:
-        result, _ = _finish(channel, channel.wait_send(message, timeout))
-    elif result:
+    result = channel.try_send(message) if timeout is None else channel.send_waiting(message, timeout)
+    if result:
         free(message)
     return ErrorValue(result) if result else 0
 
@@ -57,7 +55,8 @@ def recv(con: Connection, mode: str | int = "serial", block: bool | float | None
             "double", "integer", "logical", "numeric", "raw", "string", by name or by number from 1 in
             that order, or "buffer": a read-only memoryview, of NNG's own memory where that saves a copy.
         block: True waits (or until the socket's recv-timeout is over), a number waits that many
-            milliseconds, None and False do not wait.
+            milliseconds, None and False do not wait. A surveyor's receive that ends without an answer
+            ends the survey.
 
     Returns:
         What the message says, or an `ErrorValue`: 8 when there is none, 5 when the time is over. Bytes, with
@@ -66,25 +65,8 @@ def recv(con: Connection, mode: str | int = "serial", block: bool | float | None
     channel = channel_of(con)
     name = receive_mode(mode)
     timeout = _timeout("block", block)
-    result, message = channel.try_receive()
-    if result == EAGAIN and timeout is not None:
-        result, message = _finish(channel, channel.wait_receive(timeout))
+    result, message = channel.try_receive() if timeout is None else channel.receive_waiting(timeout)
     return ErrorValue(result) if result else take(name, message, channel.codec)
-
-
-def _finish(channel: Channel, operation: Operation) -> tuple[int, Any]:
-    """Wait for an operation that has no aio; what interrupts the wait cancels it."""
-    try:
-        operation.wait()
-    except BaseException:
-        operation.cancel()
-        operation.wait()
-        if operation.message is not None:  # it came in that very moment: the next receive gets it
-            channel.kept.append(operation.message)
-            operation.message = None
-        raise
-    message, operation.message = operation.message, None
-    return operation.result or 0, message
 
 
 def send_aio(

@@ -11,9 +11,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from nngsock._native import lib, new, nng, text
+from nngsock.endpoints import Endpoint
 from nngsock.errors import EINVAL, ENOTSUP, exception_for
 from nngsock.sockets import Context, Socket
-from nngsock.endpoints import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
