@@ -43,7 +43,7 @@ NAMES = ["data", "fit_1", "fit_2", "x1", "x2", "x10", "Alpha", "report"]
         (contains(), []),
         (matches("^X[0-9]$"), ["x1", "x2"]),
         (matches(re.compile("^X")), []),
-        (all_of(["x2", "data"]), ["data", "x2"]),
+        (all_of(["x2", "data", "x2"]), ["x2", "data"]),
         (any_of(["x2", "nope"]), ["x2"]),
         (num_range("x", range(1, 4)), ["x1", "x2"]),
         (num_range("x", [10], width=2), ["x10"]),

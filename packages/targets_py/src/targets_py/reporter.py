@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-    from targets_py.engine.events import Counts, Event, Reporter, RunSummary
+    from targets_py.engine.events import Counts, Event, RunSummary
 
 FLUSH_SECONDS = 0.1  # least time between two writes
 SKIP_SECONDS = 1.0  # least time between two lines about skipped targets
@@ -67,7 +67,7 @@ def default_reporter() -> str:
     return "balanced" if notebook or _is_terminal(sys.stderr) else "terse"
 
 
-def create_reporter(name: str, error_modes: Mapping[str, str] | None = None) -> Reporter:
+def create_reporter(name: str, error_modes: Mapping[str, str] | None = None) -> SilentReporter:
     """A reporter by its name.
 
     Args:
@@ -177,6 +177,9 @@ class SilentReporter:
     def end(self, summary: RunSummary) -> None:
         """The run is over."""
 
+    def close(self) -> None:
+        """Leave the screen as it was, for functions that run nothing and so have no end to tell of."""
+
 
 class TerseReporter(SilentReporter):
     """A line as a stem or pattern starts and ends, none for branches that succeed and what is skipped."""
@@ -220,6 +223,10 @@ class TerseReporter(SilentReporter):
         """Say how the run went."""
         mark, text = conclusion(summary)
         self._lines.add(text, mark)
+        self.close()
+
+    def close(self) -> None:
+        """Write what waits."""
         self._lines.close()
 
 
@@ -258,10 +265,19 @@ class BalancedReporter(TerseReporter):
 
     def end(self, summary: RunSummary) -> None:
         """Clear the bar and say how the run went."""
+        self._clear_bar()
+        super().end(summary)
+
+    def close(self) -> None:
+        """Clear the bar."""
+        self._clear_bar()
+        super().close()
+
+    def _clear_bar(self) -> None:
         self._lines.flush()
         if self._live is not None:
             self._live.stop()
-        super().end(summary)
+            self._live = None
 
     def _update(self, event: Event) -> None:
         self._counts = event.counts
@@ -341,7 +357,7 @@ class VerboseReporter(TerseReporter):
             self._say_skips()
         mark, text = conclusion(summary)
         self._lines.add(f"{self._stamp()}{text}", mark)
-        self._lines.close()
+        self.close()
 
     def _add_errored(self, event: Event) -> None:
         self._add(f"errored {_noun(event)}")

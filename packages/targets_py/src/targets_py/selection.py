@@ -46,7 +46,7 @@ class Selection:
     """
 
     def pick(self, choices: Collection[str], strict: bool) -> list[str]:
-        """The selected names in the order of the choices; `strict` refuses names that do not exist."""
+        """The selected names without repetition; `strict` refuses names that do not exist."""
         raise NotImplementedError
 
     def __or__(self, other: Selector) -> Selection:
@@ -99,8 +99,7 @@ class _Named(Selection):
             raise _unknown_name(absent[0], choices)
         if absent and self.unknown == "warn":
             warnings.warn(f"unknown names in {self.text}: {', '.join(absent)}", TarWarning, stacklevel=2)
-        named = set(self.names)
-        return [name for name in choices if name in named]
+        return [name for name in dict.fromkeys(self.names) if name in choices]
 
     def __repr__(self) -> str:
         return self.text
@@ -249,8 +248,8 @@ def tar_tidyselect_eval(selector: Selector, choices: Iterable[str], strict: bool
         strict: Whether a name that is not among the choices is an error.
 
     Returns:
-        The selected names without repetition: those of a list in its order, those of one helper or glob in
-        the order of the choices. None if the selector is None.
+        The selected names without repetition: those of lists in their order, those of a glob, a predicate or
+        a helper like starts_with() in the order of the choices. None if the selector is None.
 
     Raises:
         TarValidateError: A name is not among the choices (with `strict`), or the selector is of no kind.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from targets_py.child.background import BackgroundProcess, forget_ended
 from targets_py.child.interpreter import Child
 from targets_py.child.sinks import Sinks
-from targets_py.child.traceback import user_traceback
+from targets_py.engine.traces import user_traceback
 from targets_py.errors import TarError, TarRunError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def call_runner(
     return callr_function(guarded, dict(args), **extra)
 
 
-def _guarded(caller: str, function: Callable[..., Any], **args: Any) -> Any:
+def _guarded(caller: str, function: Callable[..., Any], /, **args: Any) -> Any:
     try:
         return function(**args)
     except TarError as error:

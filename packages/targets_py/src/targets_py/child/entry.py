@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from targets_py.child.interpreter import LEAVE_SECONDS
-from targets_py.child.traceback import user_traceback
+from targets_py.engine.traces import user_traceback
 from targets_py.errors import TarRunError
 
 DUPLICATE_SECONDS = 1.0  # a Ctrl-C that reaches both processes is also forwarded: one interruption, not two
