@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -97,8 +98,7 @@ class CrewController(ControllerCore):
             CrewLaunchError: workers do not start; the task is pushed all the same.
         """
         name = f"unnamed_task_{crew_random_name()}" if name is None else validation.text("name", name)
-        if not (callable(command) or isinstance(command, str)):
-            raise CrewTypeError(f"`command` must be a callable or source text, got {command!r}")
+        _check_command(command)
         arguments = validation.named("data", data)
         settings = self._settings(globals, seed, algorithm, packages, library)
         limit = _milliseconds(seconds_timeout)
@@ -157,8 +157,7 @@ class CrewController(ControllerCore):
         Raises:
             CrewError: an argument is wrong, or a name is taken; nothing is pushed then.
         """
-        if not (callable(command) or isinstance(command, str)):
-            raise CrewTypeError(f"`command` must be a callable or source text, got {command!r}")
+        _check_command(command)
         check_seed(seed, algorithm)
         sweep = Sweep.of(iterate, data, names, seed)
         limit = _milliseconds(seconds_timeout)
@@ -273,16 +272,17 @@ class CrewController(ControllerCore):
         return settings
 
     def _shared(self, command: Command) -> Any:
-        """A command in the form in which it travels once to each worker."""
-        return mirai_py.once(command)
+        """A command, to be run by crew_eval, in the form in which it travels once to each worker.
+
+        The two travel as one: mirai_py learns by that how long the tasks of a command take.
+        """
+        return mirai_py.once(functools.partial(crew_eval, command))
 
     def _submit(
         self, command: Any, name: str, data: dict[str, Any], settings: dict[str, Any], limit: float | None
     ) -> Any:
         """Hand a task to mirai_py."""
-        return mirai_py.mirai(
-            crew_eval, command, name, data, **settings, _timeout=limit, _compute=self._client.profile
-        )
+        return mirai_py.mirai(command, name, data, **settings, _timeout=limit, _compute=self._client.profile)
 
     def _note(
         self,
@@ -509,6 +509,11 @@ def _frame(monads: list[Monad]) -> pl.DataFrame:
     from crew_py import frames
 
     return frames.results(monads)
+
+
+def _check_command(command: Any) -> None:
+    if not (callable(command) or isinstance(command, str | mirai_py.Once)):
+        raise CrewTypeError(f"`command` must be a callable or source text, got {command!r}")
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -206,7 +206,6 @@ class ControllerCore:
                 return
             self._open()
             self._inbox = self._new_inbox()
-            self._backlog.clear()
             self._pushed = 0
             self._was_started = True
 
@@ -328,10 +327,18 @@ class ControllerCore:
         """
         with self._lock:
             self._raise_background_error()
-            if throttle and not (self._launcher.poll() or self._is_first_launch_due()):
-                return False
+            if throttle and not self._launcher.poll():
+                return self._launch_first()
             self.start()
             return self._launcher.scale(self._client.status())
+
+    def _launch_first(self) -> bool:
+        """Serve the first task at once; those pushed after it are counted up for an interval."""
+        if self._launcher.launched or not self._client.status()["awaiting"]:
+            return False
+        launched = self._launcher.scale(self._client.status())
+        self._launcher.poll()
+        return launched
 
     def _raise_background_error(self) -> None:
         """Tell who calls what has ended the loop of `autoscale`."""
@@ -340,9 +347,6 @@ class ControllerCore:
         error = self._loop.error
         self._loop = None
         raise error
-
-    def _is_first_launch_due(self) -> bool:
-        return self._launcher.launched == 0 and self._client.status()["awaiting"] > 0
 
     def autoscale(self, loop: asyncio.AbstractEventLoop | None = None, controllers: Any = None) -> None:
         """Scale in the background until `descale` or `terminate`; nothing happens if it does already.
