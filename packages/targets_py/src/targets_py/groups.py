@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from targets_py.errors import TarValidateError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ("tar_group",)
 
