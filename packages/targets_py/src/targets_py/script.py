@@ -344,7 +344,10 @@ def _warn_about_names(pipeline: Pipeline) -> None:
 
 
 def _is_target_itself(value: Any, target: Target) -> bool:
-    return value is target or getattr(value, "__module__", "").startswith("targets_py.")
+    """Whether a global of a target's name is the target, its function, or one of this package's names."""
+    if value is target or (target.command is not None and value is target.command.value):
+        return True
+    return (getattr(value, "__module__", None) or "").startswith("targets_py.")
 
 
 def _warn(message: str) -> None:

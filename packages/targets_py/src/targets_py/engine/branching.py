@@ -143,7 +143,7 @@ _FRAMES = {
     "pyarrow": _Frame(
         lambda frame, position: frame.slice(position, 1),
         lambda frame, position: frame.column(position),
-        lambda frame, rows: frame.take(rows),
+        lambda frame, rows: frame.take(sys.modules["pyarrow"].array(rows, "int64")),
         lambda frame: frame.drop_columns([GROUP]),
     ),
 }

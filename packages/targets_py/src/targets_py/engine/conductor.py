@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from targets_py.definition.options import tar_option_export
 from targets_py.engine.branching import bud_names, split
-from targets_py.engine.judge import pattern_data
 from targets_py.engine.queue import NODE
 from targets_py.engine.values import NULL, Given, Lazy, Reference, Slice, Stored, Whole
 from targets_py.engine.worker import Job, Outcome, Site, Work, error_text, run_target
 from targets_py.engine.workspace import Workspace, save_workspace
 from targets_py.errors import TarRunError
-from targets_py.storage.records import Record
 
 if TYPE_CHECKING:
     from targets_py.definition.options import Options
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from targets_py.engine.ledger import Ledger
     from targets_py.engine.schedule import Schedule
     from targets_py.storage.metadata import Metadata
+    from targets_py.storage.records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +235,7 @@ class Conductor:
     def _pattern_failed(self, node: Node, error: Exception) -> None:
         mode = node.target.settings.error
         outcome = Outcome("errored", error=error_text(error), exception=error)
-        record = self._pattern_record(node)
-        record.error = outcome.error
+        record = self._judge.failed_pattern_record(node, outcome.error)
         if mode == "null":
             record.data, record.format = "error", NULL
         else:
@@ -255,29 +253,9 @@ class Conductor:
             self._finish_pattern(node)
 
     def _finish_pattern(self, node: Node) -> None:
-        names = self._schedule.expansions[node.name].names
-        records = [self._metadata.records.get(name) for name in names]
-        known = [record for record in records if record is not None]
-        data = [(name, self._judge.data(name)) for name in names]
-        record = self._pattern_record(node)
-        record.data = pattern_data(node.target.settings.iteration, data)
-        record.children = names
-        record.bytes = sum(child.bytes or 0 for child in known)
-        record.seconds = round(sum(child.seconds or 0.0 for child in known), 3)
-        self.ledger.pattern_finished(node, record, len(names))
+        record = self._judge.pattern_record(node)
+        self.ledger.pattern_finished(node, record, len(record.children or ()))
         self._schedule.finish(node)
-
-    def _pattern_record(self, node: Node) -> Record:
-        settings = node.target.settings
-        return Record(
-            node.name,
-            "pattern",
-            command=self._judge.codes.commands[node.name],
-            seed=self._judge.seed(node.name),
-            format=settings.format,
-            repository=settings.repository,
-            iteration=settings.iteration,
-        )
 
     def _reference(self, candidate: Candidate, upstream: str) -> Reference:
         node = candidate.node

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import symtable
+import sys
 import types
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from targets_py.definition.targets import Target
 from targets_py.errors import TarWarning
-from targets_py.hashing.value import UnhashableValueError
+from targets_py.hashing.project import Project
 from targets_py.storage.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from targets_py.script import Pipeline
+
+
+_CODE = (type, types.FunctionType, types.BuiltinFunctionType)
 
 
 def defined_globals(pipeline: Pipeline) -> list[str]:
@@ -45,13 +50,13 @@ def global_records(pipeline: Pipeline, references: Iterable[Mapping[str, str]]) 
     used: dict[str, str] = {}
     for found in references:
         used.update(found)
-    for name in dict.fromkeys((*defined_globals(pipeline), *used)):
+    project = Project(Path(pipeline.root), pipeline.namespace, pipeline.options.imports, pipeline.sources)
+    names = [name for name in used if _is_of_project(name, pipeline.namespace, project)]
+    for name in dict.fromkeys((*defined_globals(pipeline), *names)):
         if name in pipeline.targets:
             continue
-        data = used.get(name) or _quiet_hash(name, pipeline)
-        if data is not None:
-            kind = "function" if callable(_resolve(name, pipeline.namespace)) else "object"
-            yield Record(name, kind, data=data)
+        kind = "function" if callable(_resolve(name, pipeline.namespace)) else "object"
+        yield Record(name, kind, data=used.get(name) or _quiet_hash(name, pipeline))
 
 
 def _counts(name: str, pipeline: Pipeline) -> bool:
@@ -63,14 +68,23 @@ def _counts(name: str, pipeline: Pipeline) -> bool:
     return not isinstance(value, (types.ModuleType, Target))
 
 
-def _quiet_hash(name: str, pipeline: Pipeline) -> str | None:
+def _is_of_project(name: str, namespace: Mapping[str, Any], project: Project) -> bool:
+    """Whether a name that a target uses stands for project code, or for a plain value."""
+    first = name.partition(".")[0]
+    value = namespace.get(first, sys.modules.get(first))
+    if isinstance(value, types.ModuleType):
+        return project.has_module(value)
+    if isinstance(value, _CODE):
+        module = sys.modules.get(value.__module__ or "")
+        return module is None or project.has_module(module)
+    return True
+
+
+def _quiet_hash(name: str, pipeline: Pipeline) -> str:
     """Hash of a global that no target uses: what cannot be hashed needs no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TarWarning)
-        try:
-            return pipeline.code.global_hash(name)
-        except UnhashableValueError:
-            return None
+        return pipeline.code.global_hash(name)
 
 
 def _resolve(name: str, namespace: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from targets_py.engine.codes import combine
 from targets_py.engine.decide import Decision, Fingerprint, all_cues, decide
 from targets_py.errors import TarRunError
 from targets_py.hashing.digest import digest
+from targets_py.storage.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from targets_py.engine.events import Kind
     from targets_py.engine.graph import Node
     from targets_py.engine.schedule import Expansion
-    from targets_py.storage.records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,38 @@ class Judge:
         record = self._records.get(name)
         return record.children or () if record else ()
 
+    def pattern_record(self, node: Node) -> Record:
+        """The record of a pattern whose branches are all finished."""
+        names = self._expansions[node.name].names
+        records = [self._records.get(name) for name in names]
+        known = [record for record in records if record is not None]
+        record = self._new_pattern_record(node)
+        record.data = _pattern_data(
+            node.target.settings.iteration, [(name, self.data(name)) for name in names]
+        )
+        record.children = names
+        record.bytes = sum(child.bytes or 0 for child in known)
+        record.seconds = round(sum(child.seconds or 0.0 for child in known), 3)
+        return record
+
+    def failed_pattern_record(self, node: Node, error: str) -> Record:
+        """The record of a pattern that could not be expanded."""
+        record = self._new_pattern_record(node)
+        record.error = error
+        return record
+
+    def _new_pattern_record(self, node: Node) -> Record:
+        settings = node.target.settings
+        return Record(
+            node.name,
+            "pattern",
+            command=self.codes.commands[node.name],
+            seed=self.seed(node.name),
+            format=settings.format,
+            repository=settings.repository,
+            iteration=settings.iteration,
+        )
+
     def _children(self, name: str) -> Sequence[str]:
         children = self.children_of(name)
         if children:
@@ -183,6 +215,6 @@ class Judge:
         )
 
 
-def pattern_data(iteration: str, children: Sequence[tuple[str, str]]) -> str:
+def _pattern_data(iteration: str, children: Sequence[tuple[str, str]]) -> str:
     """Hash of a pattern's value, from the names and hashes of its branches."""
     return digest("\n".join([iteration, *[f"{name}={data}" for name, data in children]]).encode())

@@ -1,0 +1,114 @@
+"""What storing and hashing cost per target, in microseconds: `python storage.py [targets]`.
+
+The parts of a run that do not depend on the graph: reading the metadata, checking the objects of targets that are
+up to date, hashing and writing small values, appending records. The last column is the budget.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from targets_py.hashing.code import Code
+from targets_py.hashing.value import hash_value
+from targets_py.storage.lock import StoreLock
+from targets_py.storage.metadata import Metadata, Progress, ProgressRow
+from targets_py.storage.records import Record, decode, encode
+from targets_py.storage.store import Store
+
+
+class Report:
+    def __init__(self, count):
+        self.count = count
+        self.start = 0.0
+
+    def __enter__(self):
+        self.start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_):
+        self.seconds = time.perf_counter() - self.start
+
+    def show(self, what, budget):
+        print(f"{what:44} {self.seconds / self.count * 1e6:8.2f} us   {budget:8.2f} us")
+
+
+def functions(count):
+    """Source of helpers that call each other, five lines each."""
+    return "\n".join(
+        f"def f{i}(x, y=1):\n    total = [a + {i} for a in range(x)]\n    if total:\n"
+        f"        return f{max(i - 1, 0)}(len(total), y)\n    return y\n"
+        for i in range(count)
+    )
+
+
+def main(count):
+    print(f"{count} targets; per target, and the budget")
+    names = [f"branch_{i:016x}" for i in range(count)]
+    watch = Report(count)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "_targets")
+        store.create()
+        with StoreLock(store):
+            metadata = Metadata.load(store)
+            metadata.open()
+            progress = Progress(store)
+            with watch:
+                hashes = [hash_value(i) for i in range(count)]
+            watch.show("hash a small value", 1.6)
+            with watch:
+                files = [store.write(name, "pickle", i) for i, name in enumerate(names)]
+            watch.show("write, rename, stat a small pickle", 20)
+            records = [
+                Record(
+                    name, "branch", data, "0123456789abcdef", "fedcba9876543210", 1 << 60, None, file.time, file.size,
+                    8, "pickle", "local", "vector", "branch", None, 0.001, None, None, file.file_hash,
+                )
+                for name, data, file in zip(names, hashes, files, strict=True)
+            ]  # fmt: skip
+            with watch:
+                for record in records:
+                    metadata.record(record)
+            watch.show("append a record", 5)
+            with watch:
+                for record in records:
+                    progress.record(ProgressRow(record.name, "branch", "branch", 0, "completed"))
+            watch.show("append a progress row", 5)
+            with watch:
+                for record in records:
+                    progress.record(ProgressRow(record.name, "branch", "branch", 0, "skipped"))
+            watch.show("append the progress row of a skipped target", 2)
+            progress.close()
+            metadata.close()
+        with watch:
+            again = Metadata.load(store)
+        watch.show("read a record", 3)
+        assert again.records == metadata.records
+        fresh = Store(store.path)
+        with watch:
+            fresh.scan()
+        watch.show("list an object", 2.4)
+        with watch:
+            assert all(fresh.check(record) is record for record in again.records.values())
+        watch.show("check an object", 1)
+        with watch:
+            assert [fresh.read(record) for record in again.records.values()] == list(range(count))
+        watch.show("read a small pickle", 20)
+        with watch:
+            lines = list(map(encode, records))
+        watch.show("encode a record", 4)
+        with watch:
+            assert [decode(line.split("|")) for line in lines] == records
+        watch.show("decode a record", 4)
+    source = functions(1000)
+    namespace = {"__name__": "_targets"}
+    exec(compile(source, "script.py", "exec"), namespace)
+    code = Code(namespace, Path.cwd(), sources={"script.py": source})
+    lines = Report(source.count("\n"))
+    with lines:
+        code.global_hash("f999")
+    lines.show("hash a line of a function", 20)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
