@@ -45,6 +45,7 @@ from nngsock.pipes import (
     pipe_notify,
     read_monitor,
 )
+from nngsock.receiver import Receiver, on_message
 from nngsock.rpc import reply, request
 from nngsock.sockets import Context, Socket, context, socket
 from nngsock.stats import stat
@@ -81,6 +82,7 @@ __all__ = (
     "NngWarning",
     "NngsockError",
     "PipeInfo",
+    "Receiver",
     "RecvAio",
     "SendAio",
     "Socket",
@@ -111,6 +113,7 @@ __all__ = (
     "msleep",
     "nng_error",
     "nng_version",
+    "on_message",
     "on_pipe",
     "opt",
     "parse_url",

@@ -152,7 +152,9 @@ class Aio:
         """
         task = _Task(fn, self)
         operation = self._operation
-        if operation.then_run(task) if inline else operation.when_done(partial(later, task)):
+        if operation.result is None and (
+            operation.then_run(task) if inline else operation.when_done(partial(later, task))
+        ):
             return
         if life.halted or (operation.result == ECLOSED and repeats_closed(self.con)):
             return
@@ -228,18 +230,17 @@ class RecvAio(Aio):
     @property
     def pipe(self) -> int:
         """The pipe that the message came through; 0 while there is none, and after an error."""
-        self._open()
+        if self._operation.message is not None:
+            with self._operation.lock:
+                self._open()
         return self._pipe
 
     def _open(self) -> memoryview | None:
-        """Take the message, if it has come, out of the operation."""
-        operation = self._operation
-        if operation.message is not None:
-            with operation.lock:
-                message, operation.message = operation.message, None
-                if message is not None:
-                    self._pipe = _pipe_of(message).id
-                    self._content = take_view(message)
+        """Take the message out of the operation, whose lock is held; the content if it is not decoded yet."""
+        message, self._operation.message = self._operation.message, None
+        if message is not None:
+            self._pipe = _pipe_of(message).id
+            self._content = take_view(message)
         return self._content
 
     def _value(self) -> Any:

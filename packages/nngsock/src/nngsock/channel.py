@@ -146,7 +146,8 @@ class Connection(Protocol):
     """What has a channel: sockets and contexts."""
 
     @property
-    def channel(self) -> Channel: ...
+    def channel(self) -> Channel:
+        """The channel."""
 
 
 def channel_of(con: Connection) -> Channel:

@@ -22,13 +22,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nngsock import _native
 from nngsock._native import ffi, lib, life, new
-from nngsock.errors import ECLOSED, check
+from nngsock.errors import ECANCELED, ECLOSED, check
 from nngsock.message import free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ("DEFAULT", "Operation", "Task", "at_exit", "later", "pending", "run_inline", "submit")
+__all__ = (
+    "DEFAULT",
+    "Operation",
+    "Task",
+    "at_exit",
+    "keep_aio",
+    "later",
+    "pending",
+    "run_inline",
+    "submit",
+    "take_aio",
+)
 
 logger = logging.getLogger("nngsock")
 
@@ -40,6 +51,7 @@ _UINTPTR = ffi.typeof("uintptr_t")
 _cast = ffi.cast
 _alloc_aio = lib.nng_aio_alloc
 _cancel = lib.nng_aio_cancel
+_is_busy = lib.nng_aio_busy
 _result_of = lib.nng_aio_result
 _message_of = lib.nng_aio_get_msg
 _set_message = lib.nng_aio_set_msg
@@ -96,7 +108,7 @@ def _make_callback() -> tuple[Any, dict[Any, Any]]:
 _callback, pending = _make_callback()
 
 
-def _take_aio() -> tuple[int, Any]:
+def take_aio() -> tuple[int, Any]:
     """An idle aio with its key, or a new one."""
     try:
         return _idle.pop()
@@ -107,10 +119,16 @@ def _take_aio() -> tuple[int, Any]:
         return key, out[0]
 
 
+def keep_aio(key: int, aio: Any) -> None:
+    """Keep an aio that nobody uses any more for the next operation."""
+    _idle.append((key, aio))
+
+
 class Task(Protocol):
     """A user's callback with what it is called with."""
 
-    def __call__(self) -> None: ...
+    def __call__(self) -> None:
+        """Call the user's function."""
 
     def tells_closed(self, con: object) -> bool:
         """Whether it tells the user that this connection is closed."""
@@ -167,7 +185,7 @@ class Operation:
         if tasks and not life.closing:
             run_inline(tasks)
         if last:
-            _idle.append((self.key, aio))
+            keep_aio(self.key, aio)
 
     def __del__(self) -> None:
         if self.message is not None:
@@ -203,7 +221,7 @@ class Operation:
 
     def cancel(self) -> None:
         """Ask NNG to end it; the outcome comes through the callback as always."""
-        if self.result is not None or life.forked:
+        if life.forked:
             return
         with self.lock:
             if self.result is not None:
@@ -214,12 +232,14 @@ class Operation:
             self.users -= 1
             last = not self.users
         if last:
-            _idle.append((self.key, self.aio))
+            keep_aio(self.key, self.aio)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the outcome; False if it takes longer. Interrupted by signals on the main thread."""
         if self.result is not None:
             return True
+        if life.forked:
+            _native.refuse()
         lock = _new_lock()
         lock.acquire()
         release = lock.release
@@ -273,7 +293,7 @@ def submit(
     if life.halted:
         return Operation(channel, message, too_late(), sending=sending)
     operation = Operation(channel, message, None, sending=sending)
-    key, aio = _take_aio()
+    key, aio = take_aio()
     operation.key = key
     operation.aio = aio
     _set_timeout(aio, timeout)
@@ -301,29 +321,42 @@ def run_and_wait(
     """
     if life.halted:
         return too_late(), message, None
-    key, aio = _take_aio()
+    key, aio = take_aio()
     over = _new_lock()
     over.acquire()
     pending[key] = over.release
     _set_timeout(aio, timeout)
     if message is not None:
         _set_message(aio, message)
-    start(handle, aio)
     interruption = None
-    while True:
-        try:
-            acquire(over)
-            break
-        except BaseException as error:  # by a signal handler; another one may interrupt this wait too
-            interruption = error
-            _cancel(aio)
+    try:
+        start(handle, aio)
+        acquire(over)
+    except BaseException as error:  # raised by a signal handler
+        interruption = error
+        _end(aio, over)
+    if pending.pop(key, None) is not None:  # interrupted before it started
+        keep_aio(key, aio)
+        return ECANCELED, message, interruption
     result: int = _result_of(aio)
     if message is None and not result:
         message = _message_of(aio)
     elif not result:
         message = None
-    _idle.append((key, aio))
+    keep_aio(key, aio)
     return result, message, interruption
+
+
+def _end(aio: Any, over: threading.Lock) -> None:
+    """Cancel an operation and see its end, however often that is interrupted."""
+    while True:
+        try:
+            _cancel(aio)
+            if _is_busy(aio):
+                acquire(over)
+        except BaseException:  # noqa: S112 - the first interruption is the one that is reported
+            continue
+        return
 
 
 def too_late() -> int:
@@ -355,7 +388,10 @@ def run_inline(tasks: Iterable[Task]) -> None:
     try:
         while queue:
             _inline.current = task = queue.popleft()
-            run_guarded(task)
+            try:
+                task()
+            except Exception:
+                log_exception(*sys.exc_info())
     finally:
         _inline.queue = _inline.current = None
 
@@ -367,14 +403,6 @@ def repeats_closed(con: object) -> bool:
     """
     current = _inline.current
     return current is not None and current.tells_closed(con)
-
-
-def run_guarded(function: Callable[[], object]) -> None:
-    """Run a user's function; what it raises goes to logging."""
-    try:
-        function()
-    except Exception:
-        log_exception(*sys.exc_info())
 
 
 class _CallbackThread:
@@ -410,6 +438,7 @@ class _CallbackThread:
 _callback_thread = _CallbackThread()
 later = _callback_thread.put
 
+
 _at_exit: list[Callable[[], object]] = []
 at_exit = _at_exit.append
 
@@ -420,8 +449,8 @@ def _exit() -> None:
         return
     life.close()
     _callback_thread.stop()
-    for close in _at_exit:
-        run_guarded(close)
+    for end in _at_exit:
+        end()
     for operation in list(pending.values()):
         if isinstance(operation, Operation):
             operation.cancel()

@@ -170,6 +170,7 @@ class EndpointList:
         self.listeners: tuple[Listener, ...] = ()
 
     def add(self, endpoint: Endpoint) -> None:
+        """Add one at the end."""
         with self._lock:
             if isinstance(endpoint, Dialer):
                 self.dialers += (endpoint,)

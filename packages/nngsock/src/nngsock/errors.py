@@ -1,12 +1,14 @@
-"""Failures: error values for operations, exceptions for wrong calls, and the value of what is not there yet."""
+"""Failures: values for operations that fail, exceptions for wrong calls; and what is not resolved yet."""
 
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from nngsock._native import strerror
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = (
     "UNRESOLVED",
@@ -71,7 +73,8 @@ class ErrorValue(int):
 
     detail: Mapping[str, Any] | None
 
-    def __new__(cls, code: int, detail: Mapping[str, Any] | None = None) -> ErrorValue:
+    def __new__(cls, code: int, detail: Mapping[str, Any] | None = None) -> Self:
+        """Make it; see the class."""
         self = super().__new__(cls, code)
         self.detail = detail
         return self

@@ -71,8 +71,8 @@ def opt(x: Any, name: str, *value: Any) -> Any:
 
     Example:
         >>> with nngsock.socket("pair") as s:
-        ...     nngsock.opt(s, "recv-buffer"), nngsock.opt(nngsock.set_opt(s, "recv-buffer", 8), "recv-buffer")
-        (0, 8)
+        ...     nngsock.opt(nngsock.set_opt(s, "recv-buffer", 8), "recv-buffer")
+        8
     """
     if value:
         return set_opt(x, name, *value)
@@ -160,7 +160,8 @@ def subscribe(con: T, topic: Any = None) -> T:
 
     Args:
         con: A socket or context of protocol sub.
-        topic: A str or bytes, or a number, which is the bytes that mode "raw" makes of it; None is everything.
+        topic: A str or bytes, or a number, which stands for the bytes that mode "raw" makes of it; None is
+            everything.
 
     Returns:
         con.

@@ -132,8 +132,8 @@ def on_pipe(socket: Socket, fn: PipeFunction) -> Callable[[], None]:
     Args:
         socket: The socket.
         fn: Called with the event and the pipe, on a thread of NNG, so it must be quick and must not wait.
-            "add_pre": a connection has been made and can still be refused, by returning False. "add": it is in
-            use; no message from it has been received yet. "remove": it is gone.
+            "add_pre": a connection has been made and can still be refused, by returning False. "add": it is
+            in use; no message from it has been received yet. "remove": it is gone.
 
     Returns:
         A function that ends it.
@@ -330,7 +330,11 @@ class Monitor:
         self._cv.signal()
 
     def read(self) -> list[int] | None:
-        """What has happened since the last time: id of a new pipe, -id of a lost one; None for nothing."""
+        """What has happened since the last time.
+
+        Returns:
+            The id of each new pipe, and minus the id of each lost one, in order; None for nothing.
+        """
         with self._lock:
             events, self._events = self._events, []
         return events or None
@@ -363,7 +367,7 @@ def monitor(socket: Socket, cv: ConditionVariable) -> Monitor:
 
 
 def read_monitor(x: Monitor) -> list[int] | None:
-    """What has happened since the last time: id of a new pipe, -id of a lost one, in order; None for nothing."""
+    """What has happened since the last time; see `Monitor.read`."""
     if not isinstance(x, Monitor):
         raise TypeError(f"`x` is not a valid Monitor: {x!r}")
     return x.read()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nngsock.aio import RecvAio
 from nngsock.errors import ErrorValue
 from nngsock.sockets import Context
 from nngsock.transfer import recv, recv_aio, send, send_aio
@@ -12,6 +11,7 @@ from nngsock.transfer import recv, recv_aio, send, send_aio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nngsock.aio import RecvAio
     from nngsock.sync import ConditionVariable
 
 __all__ = ("reply", "request")
@@ -34,8 +34,8 @@ def request(
     """Send a request (or a survey), and receive the answer asynchronously.
 
     A second request on the same context stops the first, which resolves to 20. A request whose answer is
-    long in coming is sent again after the option "req:resend-time" (one minute), and when the peer is lost: the
-    other side may do the work twice.
+    long in coming is sent again after the option "req:resend-time" (one minute), and when the peer is lost:
+    the other side may do the work twice.
 
     Args:
         context: A context of a req or surveyor socket.

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ("Codec", "Serializer", "codec_for", "decode_serial", "encode_serial")
 
+PICKLE_5: Final = b"\x80\x05"
 MAGIC: Final = b"\x93NS1"  # a pickle with buffers beside it
 ALIGN: Final = 16
 OUT_OF_BAND_SIZE: Final = 32 * 1024  # buffers above this travel beside the pickle
 R_FORMATS: Final = (b"B\n", b"X\n", b"A\n")
+R_REQUEST: Final = b"\x07\0\0"  # begins the header of 8 bytes that R's request() puts in front
 R_MIN_SIZE: Final = 12  # nothing that R serialises is this short
 
 _dumps = pickle.dumps
@@ -35,8 +37,11 @@ _loads = pickle.loads
 class Serializer(Protocol):
     """What turns objects into bytes and back, beside pickle."""
 
-    def dumps(self, obj: Any, /) -> Buffer: ...
-    def loads(self, data: Any, /) -> Any: ...
+    def dumps(self, obj: Any, /) -> Buffer:
+        """The object as bytes."""
+
+    def loads(self, data: Any, /) -> Any:
+        """The object that bytes hold."""
 
 
 class _Json:
@@ -142,9 +147,10 @@ def decode_serial(codec: Codec, view: memoryview) -> Any:
     try:
         if codec.serializer is not None:
             return codec.serializer.loads(view.tobytes())
-        if view[:2] == b"\x80\x05":
+        head = bytes(view[:4])
+        if head.startswith(PICKLE_5):
             return _loads(view)
-        if view[:4] == MAGIC:
+        if head == MAGIC:
             return _decode_frame(view)
     except Exception as error:
         return _undecoded(view, f"{type(error).__name__}: {error}")
@@ -172,7 +178,7 @@ def _decode_frame(view: memoryview) -> Any:
 def _is_r(view: memoryview) -> bool:
     if len(view) <= R_MIN_SIZE:
         return False
-    start = 8 if view[:3] == b"\x07\0\0" else 0
+    start = 8 if bytes(view[:3]) == R_REQUEST else 0
     return bytes(view[start : start + 2]) in R_FORMATS
 
 

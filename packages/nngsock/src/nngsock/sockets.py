@@ -169,7 +169,7 @@ class Socket(_Transferring):
 
 
 class Context(_Transferring):
-    """Protocol state of its own on a socket of protocol req, rep, sub, surveyor or respondent. Made by `context`.
+    """State of its own on a socket of protocol req, rep, sub, surveyor or respondent. Made by `context`.
 
     Each context has one request (or whatever the protocol has) under way, independent of the others.
 

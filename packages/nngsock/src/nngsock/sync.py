@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from nngsock._native import life, refuse
 from nngsock.completion import acquire
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class ConditionVariable:
         for watch in watchers:
             watch()
         if target is not None:
-            target._signal(flag=flag)
+            target._signal(flag=flag)  # noqa: SLF001 - same class
         return 0
 
     def wait(self) -> bool:
@@ -109,6 +110,8 @@ class ConditionVariable:
             if self._value:
                 self._value -= 1
                 return True
+            if life.forked:
+                refuse()
             lock = threading.Lock()
             lock.acquire()
             wake = lock.release
@@ -203,7 +206,7 @@ class ConditionVariable:
         while following is not None:
             if following is self:
                 raise ValueError("`cv2` forwards to this condition variable already: a circle has no end")
-            following = following._target
+            following = following._target  # noqa: SLF001 - same class
         with self._lock:
             self.reset()
             self._target = cv2

@@ -1,0 +1,95 @@
+"""Addresses of every transport, connected pairs of sockets, and scripts in processes of their own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+import nngsock
+import pytest
+
+PATIENCE = 5_000  # milliseconds for what should come at once
+TRANSPORTS = ("inproc", "ipc", "abstract", "tcp")
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def patience():
+    return PATIENCE
+
+
+@pytest.fixture
+def make_url():
+    """A function that gives a fresh address of a transport."""
+    with tempfile.TemporaryDirectory(prefix="nng") as folder:
+
+        def make(transport="inproc"):
+            name = f"{os.getpid()}-{next(_numbers)}"
+            if transport == "ipc":
+                return f"ipc://{folder}/{name}"
+            if transport == "tcp":
+                return "tcp://127.0.0.1:0"
+            if transport == "abstract" and sys.platform != "linux":
+                pytest.skip("abstract sockets exist on Linux only")
+            return f"{transport}://{name}"
+
+        yield make
+
+
+@pytest.fixture
+def make_socket():
+    """A function that opens sockets, which are closed after the test."""
+    opened = []
+
+    def make(*args, **kwargs):
+        sock = nngsock.socket(*args, **kwargs)
+        opened.append(sock)
+        return sock
+
+    yield make
+    for sock in opened:
+        nngsock.reap(sock)
+
+
+@pytest.fixture
+def connect(make_socket, make_url):
+    """A function that gives two connected sockets: the first listens, the second dials."""
+
+    def make(listening="pair", dialing=None, transport="inproc", options=()):
+        a, b = make_socket(listening), make_socket(dialing or listening)
+        for name, value in options:
+            for sock in (a, b):
+                nngsock.set_opt(sock, name, value)
+        ready = nngsock.cv()
+        nngsock.pipe_notify(a, ready, add=True)
+        nngsock.listen(a, make_url(transport), fail="error")
+        nngsock.dial(b, a.listener[0].url, autostart=None, fail="error")
+        assert nngsock.until(ready, PATIENCE)
+        return a, b
+
+    return make
+
+
+@pytest.fixture
+def run_script():
+    """A function that runs code in a process of its own and returns how it ended."""
+
+    def run(code, *args, timeout=30):
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), *args],
+            check=False, capture_output=True, text=True, timeout=timeout,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def r_messages():
+    """The folder with messages that R's nanonext put on the wire."""
+    return Path(__file__).parent / "data" / "r_wire"
