@@ -95,7 +95,11 @@ def test_first_make(made):
         "✔ r completed [M]",
         "+ zz dispatched",
         "✖ zz errored",
-        next(line for line in lines(made.err) if line.startswith("Error: could not load dependency z of target zz.")),
+        next(
+            line
+            for line in lines(made.err)
+            if line.startswith("Error: could not load dependency z of target zz.")
+        ),
         "✖ errored pipeline [T, 9 completed, 0 skipped]",
     ]
     assert [text.partition(":")[0] for text in made.warned] == [
