@@ -75,6 +75,11 @@ class Project:
         assert run.returncode == 0, run.stderr
         return Report(run.stderr.splitlines())
 
+    def main_process(self) -> int:
+        """The pid of the process that runs the pipeline, as it noted it in the store."""
+        rows = (self.folder / "_targets" / "meta" / "process").read_text().splitlines()
+        return next(int(row.split("|")[1]) for row in rows if row.startswith("pid|"))
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace text in a file of the project."""
         path = self.folder / file
