@@ -18,7 +18,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from targets_py.engine.events import Event, RunSummary
 from targets_py.engine.run import run_pipeline
 from targets_py.script import open_script
 from targets_py.storage.store import Store
@@ -60,13 +59,13 @@ class Silent:
     def __getattr__(self, name: str):
         return self._nothing
 
-    def _nothing(self, *_: Event | RunSummary | str | int) -> None:
+    def _nothing(self, *_) -> None:
         pass
 
 
-def run(n: int) -> RunSummary:
+def run() -> None:
     with open_script("_targets.py") as pipeline:
-        return run_pipeline(pipeline, Store("_targets"), Silent())
+        run_pipeline(pipeline, Store("_targets"), Silent())
 
 
 def measure(script: str, n: int, profile: bool) -> list[float]:
@@ -79,10 +78,10 @@ def measure(script: str, n: int, profile: bool) -> list[float]:
             profiler = cProfile.Profile() if profile else None
             start = time.perf_counter()
             if profiler:
-                profiler.runcall(run, n)
+                profiler.runcall(run)
                 pstats.Stats(profiler).sort_stats("cumulative").print_stats(45)
             else:
-                run(n)
+                run()
             times.append((time.perf_counter() - start) / n * 1000)
         os.chdir("/")
     return times

@@ -1,4 +1,4 @@
-"""Fixtures of this layer: a project in a folder of its own, with a script, a store and runs in this process."""
+"""Fixtures of this layer: a project in a folder of its own, with a script, a store and runs."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-import datetime
+import datetime as dt
 import threading
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def slices(value, iteration="vector"):
         (b"bytes", [b"bytes"], [b"bytes"]),
         (3, [3], [3]),
         (True, [True], [True]),
-        (datetime.date(2026, 1, 2), [datetime.date(2026, 1, 2)], [datetime.date(2026, 1, 2)]),
+        (dt.date(2026, 1, 2), [dt.date(2026, 1, 2)], [dt.date(2026, 1, 2)]),
         (Path("a"), [Path("a")], [Path("a")]),
         (None, [], []),
         ([], [], []),

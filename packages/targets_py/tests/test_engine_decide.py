@@ -177,7 +177,15 @@ def test_without_seed_targets_run_each_time_unless_the_cue_says_not(project):
 
 NOW = Fingerprint("stem", "c", "d", "pickle", "local", "vector", 1)
 RECORD = Record(
-    "x", "stem", data="v", command="c", depend="d", seed=1, format="pickle", repository="local", iteration="vector"
+    "x",
+    "stem",
+    data="v",
+    command="c",
+    depend="d",
+    seed=1,
+    format="pickle",
+    repository="local",
+    iteration="vector",
 )
 
 
@@ -234,8 +242,7 @@ def test_a_cue_that_is_off_is_false():
 
 
 def test_a_check_that_fails_makes_the_target_fail(project, monkeypatch):
-    script = "tar_option_set(error='continue')\npipeline = [tar_target('a', lambda: 1), tar_target('b', lambda: 2)]"
-    project.make(script)
+    project.make("pipeline = [tar_target(name, lambda: 1, error='continue') for name in 'ab']")
 
     def broken(self, record, trust=None):
         if record.name == "a":

@@ -55,7 +55,9 @@ def test_a_stale_value_is_not_given_to_what_runs(project):
     made = project.make(SCRIPT.format(a="1 / 0", mode="continue").replace('("b", a)', '("new", a)'))
 
     assert made.progress["b"] == "errored"
-    assert made.reporter.messages["b"] == "could not load dependency a of target b. a failed: division by zero"
+    assert (
+        made.reporter.messages["b"] == "could not load dependency a of target b. a failed: division by zero"
+    )
     assert project.value("b") == ("b", 1)
 
 
@@ -66,7 +68,18 @@ def test_an_errored_record_keeps_what_is_stored(project):
     project.make("pipeline = [tar_target('x', lambda: 1 / 0, error='continue')]")
 
     after = project.records["x"]
-    kept = ("data", "path", "time", "bytes", "size", "format", "repository", "iteration", "children", "file_hash")
+    kept = (
+        "data",
+        "path",
+        "time",
+        "bytes",
+        "size",
+        "format",
+        "repository",
+        "iteration",
+        "children",
+        "file_hash",
+    )
     assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
     assert after.error == "division by zero"
     assert after.command != before.command
@@ -86,9 +99,7 @@ def test_null_reruns_only_what_failed(project):
     assert made.progress == {"a": "errored", "b": "skipped", "c": "skipped", "d": "skipped"}
 
 
-@pytest.mark.parametrize(
-    ("iteration", "expected"), [("vector", [1, 3]), ("list", [1, None, 3])]
-)
+@pytest.mark.parametrize(("iteration", "expected"), [("vector", [1, 3]), ("list", [1, None, 3])])
 def test_null_branches_in_aggregates(project, iteration, expected):
     script = f"""
         pipeline = [
@@ -142,7 +153,11 @@ def test_an_error_in_one_branch_leaves_its_siblings(project):
 
     records = project.records
     failed = records["y"].children[1]
-    assert [records[name].error for name in records["y"].children] == [None, "integer division or modulo by zero", None]
+    assert [records[name].error for name in records["y"].children] == [
+        None,
+        "integer division or modulo by zero",
+        None,
+    ]
     assert [records[name].error is None for name in records["z"].children] == [True, False, True]
     assert records["s"].error == (
         f"could not load dependency y of target s. {failed} failed: integer division or modulo by zero"

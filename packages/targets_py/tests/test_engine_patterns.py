@@ -146,7 +146,10 @@ def test_a_sample_does_not_depend_on_the_state_of_generators(project):
     script = """
         import random
         random.seed({})
-        pipeline = [tar_target("x", lambda: list(range(100))), tar_target("y", lambda x: x, pattern=sample("x", n=3))]
+        pipeline = [
+            tar_target("x", lambda: list(range(100))),
+            tar_target("y", lambda x: x, pattern=sample("x", n=3)),
+        ]
     """
     project.make(script.format(1))
     values = project.values("y")
@@ -179,9 +182,7 @@ def test_groups_of_a_frame(project):
     assert pl.DataFrame
 
 
-@pytest.mark.parametrize(
-    ("iteration", "expected"), [("vector", [1, 2, 1, 2]), ("list", [[1, 2], [1, 2]])]
-)
+@pytest.mark.parametrize(("iteration", "expected"), [("vector", [1, 2, 1, 2]), ("list", [[1, 2], [1, 2]])])
 def test_aggregation_follows_the_iteration_of_the_pattern(project, iteration, expected):
     project.make(
         f"""
@@ -255,7 +256,8 @@ def test_unequal_lengths_fail_the_pattern(project):
 
 def test_a_value_that_cannot_be_split_fails_its_target(project):
     made = project.make(
-        "pipeline = [tar_target('x', lambda: {1, 2}), tar_target('y', lambda x: x, pattern=map('x'))]", fails=True
+        "pipeline = [tar_target('x', lambda: {1, 2}), tar_target('y', lambda x: x, pattern=map('x'))]",
+        fails=True,
     )
 
     assert made.error.target == "x"

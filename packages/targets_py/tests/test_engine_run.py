@@ -156,7 +156,7 @@ def test_an_empty_pipeline_runs_nothing(project):
 def test_unknown_names_are_refused(project):
     project.script("pipeline = [tar_target('data', lambda: 1)]")
 
-    with pytest.raises(TarValidateError, match='there is no target \'dat\'. Did you mean "data"'):
+    with pytest.raises(TarValidateError, match=r"there is no target 'dat'\. Did you mean \"data\""):
         project.make(None, "dat")
     assert not project.store.exists()
 
@@ -356,7 +356,9 @@ def test_packages_and_library(project):
     made = project.make(
         """
         pipeline = [
-            tar_target("x", "only_here.value + json.loads('1')", packages=["only_here", "json.decoder"], library="lib"),
+            tar_target(
+                "x", "only_here.value + json.loads('1')", packages=["only_here", "json.decoder"], library="lib"
+            ),
             tar_target("y", lambda: 1, packages=["no_such_module"], error="continue"),
         ]
         """
@@ -397,15 +399,18 @@ def test_globals_are_recorded_before_targets(project):
         class Thing:
             pass
 
-        pipeline = [tar_target("x", lambda: json.dumps(double(helpers.clean(1)))), tar_target("y", lambda: clean(2))]
+        pipeline = [
+            tar_target("x", lambda: json.dumps(double(helpers.clean(1)))),
+            tar_target("y", lambda: clean(2)),
+        ]
     """
     project.make(script.format(1))
     kinds = {name: record.type for name, record in project.records.items()}
 
     assert list(kinds)[-2:] == ["x", "y"]
     assert kinds == {
-        "K": "object", "double": "function", "Thing": "function", "helpers.clean": "function", "clean": "function",
-        "x": "stem", "y": "stem",
+        "K": "object", "double": "function", "Thing": "function", "helpers.clean": "function",
+        "clean": "function", "x": "stem", "y": "stem",
     }  # fmt: skip
 
     lines = project.store.meta_file.read_text().count("\n")
@@ -424,9 +429,7 @@ def test_an_unhashable_global_that_nobody_uses_does_not_matter(project):
 
 
 def test_lossy_formats_give_downstream_what_is_stored(project):
-    project.make(
-        "pipeline = [tar_target('a', lambda: (1, 2), format='json'), tar_target('b', lambda a: a)]"
-    )
+    project.make("pipeline = [tar_target('a', lambda: (1, 2), format='json'), tar_target('b', lambda a: a)]")
 
     assert project.value("b") == [1, 2]
 
@@ -445,7 +448,10 @@ def test_each_target_is_on_disk_before_it_is_reported(project):
 
     def look(word, name):
         if word == "completed":
-            seen[name] = Metadata.load(project.store).records[name].data, read_progress(project.store)[name].progress
+            seen[name] = (
+                Metadata.load(project.store).records[name].data,
+                read_progress(project.store)[name].progress,
+            )
 
     class Looking(RecorderOf):
         def completed(self, event):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -81,10 +82,11 @@ def optional(check: Check) -> Check:
 
 def folders(label: str, value: Any) -> tuple[str, ...]:
     """A path or an iterable of paths, kept as a tuple of str."""
-    items = [value] if isinstance(value, str) or hasattr(value, "__fspath__") else value
+    items = [value] if isinstance(value, (str, os.PathLike)) else value
     if not isinstance(items, Iterable):
         raise TarValidateError(f"{label} must be a list of folders, not {value!r}")
-    return names(label, tuple(str(item) for item in items))
+    paths = tuple(os.fspath(item) if isinstance(item, os.PathLike) else item for item in items)
+    return names(label, paths)
 
 
 def text(label: str, value: Any) -> str:

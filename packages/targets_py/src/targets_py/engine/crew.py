@@ -209,6 +209,8 @@ class _CrewRunner:
 
     def _drain(self) -> None:
         """Conclude all that came back; of several that stop the pipeline the first is raised."""
+        if not self._flying:
+            return
         stop: TarRunError | None = None
         for row in self._controller.collect(frame=False, throttle=True) or ():
             try:
@@ -220,6 +222,8 @@ class _CrewRunner:
 
     def _record_resolved(self) -> None:
         """The pipeline stops: what has come back by now is recorded all the same."""
+        if not self._flying:
+            return
         for row in self._controller.collect(frame=False, scale=False) or ():
             try:
                 self._conclude(row)
