@@ -1,7 +1,8 @@
-"""Fixtures of this layer: every test ends without a sampler, and with the default phase."""
+"""Fixtures of this layer: every test ends without a sampler or figures, and with the default phase."""
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 import autometric_py
@@ -25,6 +27,8 @@ def quiet() -> Iterator[None]:
     yield
     autometric_py.log_stop()
     autometric_py.log_phase_reset()
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 class Pipe:
@@ -118,3 +122,47 @@ def records(path: Path | str) -> list[list[str]]:
 @pytest.fixture(name="records")
 def records_fixture() -> Callable[[Path | str], list[list[str]]]:
     return records
+
+
+@pytest.fixture
+def workers() -> pl.DataFrame:
+    """The log of 20 workers that run tasks of five kinds, one after the other, for two minutes."""
+    phases = ["__DEFAULT__", "load", "clean", "fit model", "report"]
+    rows = []
+    for worker in range(20):
+        for second in range(worker % 7, 120 - worker % 5):
+            phase = phases[(worker + second // (8 + worker % 4)) % 5]
+            level = 60 + 90 * phases.index(phase) * (0.6 + 0.4 * math.sin(worker))
+            core = 0.0 if phase == "__DEFAULT__" else 85 + 15 * math.sin(second * 1.7 + worker)
+            rows.append(
+                {
+                    "version": "0.1.0",
+                    "phase": phase,
+                    "pid": 20_000 + worker,
+                    "name": f"worker {worker}",
+                    "status": 0,
+                    "time": second + worker / 20,
+                    "core": core,
+                    "cpu": core / 8,
+                    "resident": level + 10 * math.sin(second / 3),
+                    "virtual": 2 * level,
+                }
+            )
+    return pl.DataFrame(rows)
+
+
+@pytest.fixture
+def same_picture(tmp_path: Path) -> Callable[[object, str], None]:
+    """Compare a figure with the stored picture of that name; AUTOMETRIC_NEW_PICTURES=1 stores it anew."""
+    from matplotlib.testing.compare import compare_images
+
+    def check(figure: object, name: str) -> None:
+        stored = Path(__file__).with_name("data") / name
+        drawn = tmp_path / name
+        figure.savefig(stored if os.environ.get("AUTOMETRIC_NEW_PICTURES") == "1" else drawn, dpi=60)
+        figure.savefig(drawn, dpi=60)
+        # Letters differ a little from one version of matplotlib to the next.
+        difference = compare_images(str(stored), str(drawn), tol=12)
+        assert difference is None, difference
+
+    return check

@@ -6,6 +6,7 @@ from autometric_py import AutometricError, log_plot
 
 
 def frame(**columns):
+    """A log of as many records as the columns given have; the others have values that can be told apart."""
     size = max(len(values) for values in columns.values())
     base = {
         "version": ["0.1.0"] * size,
@@ -20,12 +21,6 @@ def frame(**columns):
         "virtual": [200.0 + i for i in range(size)],
     }
     return pl.DataFrame(base | columns)
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def points(ax):
@@ -132,15 +127,19 @@ def test_wrong_types(log, options):
 
 
 def spans(ax):
-    return [(round(p.get_x(), 6), round(p.get_x() + p.get_width(), 6)) for p in ax.patches]
+    """Beginnings and ends of the bands, by colour."""
+    return [
+        [(box.x0, box.x1) for box in (path.get_extents() for path in bars.get_paths())]
+        for bars in ax.collections
+    ]
 
 
 def test_phases_shade_the_time_up_to_the_record_that_tells_of_them():
     ax = log_plot(frame(phase=["__DEFAULT__", "a", "a", "b", "__DEFAULT__", "a"]), phase_bands=True)
-    assert spans(ax) == [(0, 2), (2, 3), (4, 5)]
+    assert spans(ax) == [[(0, 2), (4, 5)], [(2, 3)]]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
-    first, _, third = ax.patches
-    assert first.get_facecolor() == third.get_facecolor()
+    colours = [handle.get_facecolor() for handle in ax.get_legend().legend_handles]
+    assert [tuple(bars.get_facecolor()[0]) for bars in ax.collections] == colours
 
 
 def test_many_phases_share_a_grey():
@@ -153,4 +152,9 @@ def test_many_phases_share_a_grey():
 def test_without_phases_there_is_no_legend():
     ax = log_plot(frame(core=[1.0, 2.0]), phase_bands=True)
     assert ax.get_legend() is None
-    assert not ax.patches
+    assert not ax.collections
+
+
+def test_the_picture_is_as_it_was_looked_at(workers, same_picture):
+    ax = log_plot(workers, name="worker 3", phase_bands=True)
+    same_picture(ax.figure, "log_plot.png")

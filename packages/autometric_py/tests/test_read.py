@@ -64,6 +64,11 @@ def test_a_log_of_the_original_reads_as_the_original_reads_it(reader):
     assert frame["time"].to_list() == [pytest.approx(t - start, abs=1e-6) if t else None for t in times]
 
 
+def test_the_original_reads_a_log_of_this_package_as_we_do(reader):
+    theirs = pl.read_csv(DATA / "autometric_py_in_r.csv", schema=SCHEMA)
+    assert_frame_equal(reader(DATA / "autometric_py.log"), theirs)
+
+
 def test_a_log_of_this_package_reads_back(tmp_path, reader):
     log_print(tmp_path / "x.log", seconds=0.05, pids=[("é #1 'q' \"r\"", os.getpid()), ("gone", 2**22 + 5)])
     frame = reader(tmp_path / "x.log")

@@ -16,9 +16,12 @@ from autometric_py.errors import (
     AutometricTypeError,
     AutometricValueError,
 )
+from autometric_py.overview import log_plot_all
 from autometric_py.phase import log_environment, log_phase, log_phase_get, log_phase_reset, log_phase_set
 from autometric_py.plot import log_plot
 from autometric_py.read import log_read, log_scan
+from autometric_py.report import log_report
+from autometric_py.summary import log_summary
 from autometric_py.support import log_support, log_version
 
 __all__ = (
@@ -37,11 +40,14 @@ __all__ = (
     "log_phase_reset",
     "log_phase_set",
     "log_plot",
+    "log_plot_all",
     "log_print",
     "log_read",
+    "log_report",
     "log_scan",
     "log_start",
     "log_stop",
+    "log_summary",
     "log_support",
     "log_version",
 )

@@ -206,9 +206,20 @@ def phase_colours(records: pl.DataFrame) -> dict[str, Any]:
 
 def draw_bands(ax: Axes, spans: Iterator[tuple[str, float, float]], colours: dict[str, Any]) -> None:
     """Shade an Axes by phase; the default phase stays white."""
+    stretches: dict[Any, list[tuple[float, float]]] = {}
     for phase, start, end in spans:
         if phase is not None and phase != DEFAULT_PHASE:
-            ax.axvspan(start, end, color=colours.get(phase, OTHER_COLOUR), alpha=0.25, linewidth=0)
+            stretches.setdefault(colours.get(phase, OTHER_COLOUR), []).append((start, end - start))
+    for colour, stretch in stretches.items():  # one artist per colour: there may be thousands of bands
+        ax.broken_barh(
+            stretch,
+            (0, 1),
+            transform=ax.get_xaxis_transform(),
+            color=colour,
+            alpha=0.25,
+            linewidth=0,
+            zorder=0,
+        )
 
 
 def phase_handles(records: pl.DataFrame) -> list[Any]:
