@@ -1,0 +1,198 @@
+"""Life and death of the process: forks, and the interpreter's exit."""
+
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+
+FORKED = """
+    import os, sys
+    import nngsock
+
+    s = nngsock.socket("req", listen="inproc://fork")
+    c = nngsock.context(s)
+    aio = nngsock.recv_aio(s)
+    waiting = nngsock.recv_aio(nngsock.socket("pair"))
+    big = nngsock.message.take_view(nngsock.message.from_bytes(bytes(100_000), 100_000))
+    calls = {
+        "socket": lambda: nngsock.socket("pair"),
+        "context": lambda: nngsock.context(s),
+        "dial": lambda: nngsock.dial(s),
+        "send": lambda: nngsock.send(s, 1),
+        "send_aio": lambda: nngsock.send_aio(c, 1),
+        "recv": lambda: nngsock.recv(c, block=True),
+        "recv_aio": lambda: nngsock.recv_aio(s),
+        "collect": waiting.collect,
+        "stop": lambda: nngsock.stop_aio(waiting),
+        "opt": lambda: nngsock.opt(s, "recv-buffer"),
+        "set_opt": lambda: nngsock.set_opt(s, "recv-buffer", 1),
+        "stat": lambda: nngsock.stat(s, "pipes"),
+        "on_pipe": lambda: nngsock.on_pipe(s, print),
+        "on_message": lambda: nngsock.on_message(s, print),
+        "wait": lambda: nngsock.cv().wait(),
+        "close": lambda: nngsock.close(s),
+    }
+    child = os.fork()
+    if child == 0:
+        for name, call in calls.items():
+            try:
+                call()
+            except nngsock.NngsockError as error:
+                if "cannot be used after fork" in str(error):
+                    continue
+            print(name, "did not raise", flush=True)
+        del s, c, aio, waiting, big, calls, call
+        sys.exit(5)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    print(nngsock.send(nngsock.socket("pub", listen="inproc://parent"), 1))
+"""
+
+
+def test_a_forked_child_gets_an_exception_and_ends_in_peace(run_script):
+    done = run_script(FORKED)
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["5", "0"], "", 0)
+
+
+FORKED_BEFORE_USE = """
+    import os, sys
+    import nngsock
+
+    child = os.fork()
+    if child == 0:
+        with nngsock.socket("pub", listen="inproc://child") as s:
+            sys.exit(int(nngsock.send(s, 1)))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_child_forked_before_the_first_socket_may_use_the_library(run_script):
+    done = run_script(FORKED_BEFORE_USE)
+    assert (done.stdout.split(), done.stderr) == (["0"], "")
+
+
+MULTIPROCESSING = """
+    import multiprocessing
+    import nngsock
+
+    if __name__ == "__main__":
+        s = nngsock.socket("pair", listen="inproc://mp")
+        aio = nngsock.recv_aio(s)
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(pool.map(abs, [-1, -2]))
+"""
+
+
+def test_multiprocessing_works_beside_open_sockets(run_script):
+    done = run_script(MULTIPROCESSING)
+    assert (done.stdout.strip(), done.stderr, done.returncode) == ("[1, 2]", "", 0)
+
+
+EXITS = {
+    "idle": "s = nngsock.socket('pair', listen=url)",
+    "pending aios": """
+s = nngsock.socket('pair', listen=url)
+aios = [nngsock.recv_aio(s) for _ in range(2000)] + [nngsock.send_aio(s, 1)]
+""",
+    "aios closed just before": """
+s = nngsock.socket('pair', listen=url)
+aios = [nngsock.recv_aio(s) for _ in range(2000)]
+nngsock.close(s)
+""",
+    "pending contexts": """
+s = nngsock.socket('rep', listen=url)
+contexts = [nngsock.context(s) for _ in range(1000)]
+aios = [nngsock.recv_aio(c) for c in contexts]
+""",
+    "callbacks that resubmit": """
+s = nngsock.socket('pair', listen=url)
+def again(aio):
+    nngsock.recv_aio(s).add_done_callback(again, inline=True)
+for _ in range(10):
+    nngsock.recv_aio(s).add_done_callback(again, inline=True)
+    nngsock.recv_aio(s).add_done_callback(again)
+""",
+    "messages that keep coming": """
+s, t = nngsock.socket('pair1', listen=url), nngsock.socket('pair1', dial=url)
+def echo(con):
+    def again(aio):
+        nngsock.send_aio(con, 1)
+        nngsock.recv_aio(con).add_done_callback(again, inline=True)
+    nngsock.recv_aio(con).add_done_callback(again, inline=True)
+echo(s); echo(t)
+for _ in range(8):
+    nngsock.send_aio(s, 1)
+""",
+    "a receiver": "s = nngsock.socket('pair', listen=url); nngsock.on_message(s, print)",
+    "daemon threads that wait": """
+import threading
+s = nngsock.socket('pair', listen=url)
+for wait in (lambda: nngsock.recv(s, block=True), nngsock.recv_aio(s).call, nngsock.cv().wait):
+    threading.Thread(target=wait, daemon=True).start()
+""",
+    "pipe events": """
+s, t = nngsock.socket('pair', listen=url), nngsock.socket('pair', dial=url)
+nngsock.on_pipe(s, print); m = nngsock.monitor(t, nngsock.cv())
+""",
+    "a waiting event loop": """
+import asyncio
+s = nngsock.socket('pair', listen=url)
+loop = asyncio.new_event_loop()
+async def wait():
+    await nngsock.recv_aio(s)
+task = loop.create_task(wait())
+loop.run_until_complete(asyncio.sleep(0.01))
+task._log_destroy_pending = False
+""",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scene", EXITS.values(), ids=EXITS.keys())
+@pytest.mark.parametrize("way", ["", "raise SystemExit(3)"], ids=["end", "exit"])
+def test_the_interpreter_exits_cleanly_whatever_is_under_way(run_script, make_url, scene, way):
+    done = run_script(f"import sys, nngsock\nurl = sys.argv[1]\n{scene}\n{way}", make_url("ipc"))
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 3 if way else 0)
+
+
+def test_an_exception_keeps_its_exit_code(run_script):
+    done = run_script("import nngsock; s = nngsock.socket('pair'); a = nngsock.recv_aio(s); 1 / 0")
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("ZeroDivisionError: division by zero")
+
+
+LATE = """
+    import atexit
+    import nngsock
+
+    s = nngsock.socket("pair", listen="inproc://late")
+
+    def late():
+        print(int(nngsock.recv(s, block=True)), int(nngsock.send(s, 1)), int(nngsock.recv_aio(s).collect()))
+
+    nngsock.completion._exit()
+    late()
+"""
+
+
+def test_operations_after_the_exit_has_begun_give_7(run_script):
+    done = run_script(LATE)
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["7", "7", "7"], "", 0)
+
+
+def test_an_open_ipc_listener_takes_its_file_along(run_script, make_url):
+    from pathlib import Path
+
+    url = make_url("ipc")
+    done = run_script("import sys, nngsock; s = nngsock.socket('pair', listen=sys.argv[1])", url)
+    assert done.returncode == 0
+    assert not Path(url.removeprefix("ipc://")).exists()
+
+
+def test_importing_loads_no_heavy_package(run_script):
+    done = run_script("""
+        import sys
+        import nngsock
+        heavy = {"numpy", "pandas", "polars", "aiohttp", "cryptography", "rdata", "msgpack", "cloudpickle"}
+        print(sorted(heavy & set(sys.modules)))
+    """)
+    assert done.stdout.strip() == "[]"
