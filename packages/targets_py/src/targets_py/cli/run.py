@@ -42,6 +42,8 @@ def add_runners(cli: click.Group) -> None:
         arguments: dict[str, Any] = scope.runner()
         if in_process:
             arguments["callr_arguments"] = None
+        if background:  # it goes on when this process has returned
+            arguments["callr_arguments"] = {"supervise": False}
         outcome = run_make(
             selector(names),
             shortcut=shortcut,
