@@ -67,7 +67,7 @@ def test_what_is_no_pattern(project):
     project.make(SCRIPT)
     with pytest.raises(TarValidateError, match="plain is not dynamic"):
         tar_branches("plain")
-    with pytest.raises(TarValidateError, match="nope is not a target in _targets.py"):
+    with pytest.raises(TarValidateError, match=r"nope is not a target in _targets\.py"):
         tar_branches("nope")
     with pytest.raises(TarValidateError, match="targets not in metadata: w"):
         tar_branches("y", "map(w)")

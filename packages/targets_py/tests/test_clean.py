@@ -93,7 +93,9 @@ def test_prune_drops_targets_that_are_gone(project, capsys):
     project.make("""
     def f(): return 1
     def g(): return 2
-    pipeline = [tar_target("y1", lambda: f()), tar_target("y2", lambda: g()), tar_target("z", lambda y1, y2: 1)]
+    pipeline = [
+        tar_target("y1", lambda: f()), tar_target("y2", lambda: g()), tar_target("z", lambda y1, y2: 1)
+    ]
     """)
     project.script("""
     def f(): return 1
@@ -194,7 +196,7 @@ def test_a_question_comes_first_where_it_is_wanted(project, monkeypatch, ask, va
 
 def test_nobody_there_to_answer_means_no(project, monkeypatch):
     project.make(CHAIN)
-    monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: SIM115 - closed below
+    monkeypatch.setattr(sys, "stdin", Path(os.devnull).open())  # noqa: SIM115 - closed below
     tar_destroy(ask=True)
     sys.stdin.close()
     assert project.store.exists()

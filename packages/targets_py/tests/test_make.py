@@ -94,10 +94,14 @@ def test_the_second_run_skips(project, capsys):
 @pytest.mark.parametrize("where", [callr_r, None, callr_r_bg])
 def test_a_failure_is_the_same_wherever_it_happens(project, where, capfd):
     project.script(FAILING)
+
+    def run():
+        process = tar_make(callr_function=where, reporter="silent", seconds_meta_append=9999)
+        with process:
+            process.get_result()
+
     with pytest.raises(TarRunError) as caught:
-        outcome = tar_make(callr_function=where, reporter="silent", seconds_meta_append=9999)
-        with outcome:
-            outcome.get_result()
+        run()
     error = caught.value
     assert str(error).startswith("Error in tar_make():\n  bad 1\n  See https://")
     assert error.target == "y"
@@ -245,9 +249,13 @@ def test_a_wrong_script_is_one_clear_error_and_leaves_the_store_as_it_was(projec
 
 
 def test_the_word_of_a_runner_in_a_comment_does_not_count(project):
-    project.script(
-        '# tar_make()\ntext = "tar_make()"\npipeline = [tar_target("x", 1)]\nif __name__ == "__main__":\n    tar_make()'
-    )
+    project.script("""
+    # tar_make()
+    text = "tar_make()"
+    pipeline = [tar_target("x", 1)]
+    if __name__ == "__main__":
+        tar_make()
+    """)
     make()
     assert tar_objects() == ["x"]
 

@@ -15,7 +15,9 @@ from targets_py.storage.records import COLUMNS
 
 SCRIPT = """
 f = lambda x: x
-pipeline = [tar_target("a", 1), tar_target("b", lambda a: f(a)), tar_target("c", lambda: 1 / 0, error="continue")]
+pipeline = [
+    tar_target("a", 1), tar_target("b", lambda a: f(a)), tar_target("c", lambda: 1 / 0, error="continue")
+]
 """
 TYPES = {
     "seed": pl.Int64, "bytes": pl.Int64, "seconds": pl.Float64, "time": pl.Datetime("ns", "UTC"),
@@ -58,7 +60,7 @@ def test_rows_and_columns_are_chosen(project):
     assert list(complete.iter_rows()) == [("c", "division by zero")]
     with pytest.raises(TarValidateError, match="unknown name 'nope'"):
         tar_meta("nope")
-    with pytest.raises(TarValidateError, match="unknown name 'eror'. Did you mean 'error'"):
+    with pytest.raises(TarValidateError, match=r"unknown name 'eror'\. Did you mean 'error'"):
         tar_meta(fields="eror")
     with pytest.raises(TarValidateError):
         tar_meta("f", targets_only=True)

@@ -48,7 +48,7 @@ def test_branches_of_a_pattern(project):
 @pytest.mark.parametrize("branches", [99, [0, -5]])
 def test_branches_out_of_range(project, branches):
     project.make(LETTERS)
-    with pytest.raises(TarValidateError, match="branches out of range: y has 4, so .* from 0 to 3"):
+    with pytest.raises(TarValidateError, match=r"branches out of range: y has 4, so .* from 0 to 3"):
         tar_read("y", branches=branches)
 
 
@@ -62,9 +62,7 @@ def test_names_that_cannot_be_read(project):
     with pytest.raises(TarValidateError, match="targets data store _targets not found"):
         tar_read("x")
     project.make(LETTERS)
-    with pytest.raises(
-        TarValidateError, match='target why not found in the metadata. Did you mean "y"|not found'
-    ):
+    with pytest.raises(TarValidateError, match="target why not found in the metadata"):
         tar_read("why")
     with pytest.raises(TarValidateError, match="f is a function of the script: it is not a target"):
         tar_read("f")
@@ -153,8 +151,8 @@ def test_metadata_can_be_reused(project):
 def test_reading_in_a_fresh_process_finds_the_projects_modules(project):
     Path("shapes.py").write_text("class Square:\n    side = 2\n")
     project.make('from shapes import Square\npipeline = [tar_target("s", lambda: Square())]')
-    code = "import sys; sys.path.remove('') if '' in sys.path else None\nimport targets_py\nprint(targets_py.tar_read('s').side)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = "import targets_py\nprint(targets_py.tar_read('s').side)"
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "2\n"
 
 

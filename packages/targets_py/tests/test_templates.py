@@ -53,7 +53,7 @@ def test_the_body_of_a_function(project):
 
 
 def test_a_function_without_source(project):
-    with pytest.raises(TarValidateError, match="the source of .* cannot be found"):
+    with pytest.raises(TarValidateError, match=r"the source of .* cannot be found"):
         tar_script(len)
 
 

@@ -9,12 +9,23 @@ from targets_py.testing import tar_dir, tar_test
 
 def test_a_folder_of_ones_own():
     before = Path.cwd()
-    with pytest.raises(ZeroDivisionError), tar_dir() as folder:
+    with tar_dir() as folder:
         assert Path.cwd() == folder
         Path("file").write_text("")
-        raise ZeroDivisionError
     assert Path.cwd() == before
     assert not folder.exists()
+
+
+def test_the_folder_goes_after_an_error_too():
+    before = Path.cwd()
+
+    def fail():
+        with tar_dir():
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert Path.cwd() == before
 
 
 def test_a_test_starts_afresh_and_leaves_nothing(monkeypatch):

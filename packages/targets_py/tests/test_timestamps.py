@@ -64,7 +64,9 @@ def test_what_is_no_time(project, time):
 def test_a_target_may_ask_for_its_own_previous_time(project):
     project.script("""
     tar_option_set(cue=tar_cue("always"))
-    pipeline = [tar_target("x", lambda: tar_timestamp().year), tar_target("y", lambda: tar_timestamp("y").year)]
+    pipeline = [
+        tar_target("x", lambda: tar_timestamp().year), tar_target("y", lambda: tar_timestamp("y").year)
+    ]
     """)
     for year in (1970, datetime.now(UTC).year):
         tar_make(callr_function=None, reporter="silent")

@@ -84,7 +84,7 @@ def test_saving(project, tmp_path):
     assert Path("out/graph.html").read_text() == found.html
     found.save(tmp_path / "graph.SVG")
     assert (tmp_path / "graph.SVG").read_text() == found.svg
-    with pytest.raises(TarValidateError, match="the suffix must be .html or .svg"):
+    with pytest.raises(TarValidateError, match=r"the suffix must be \.html or \.svg"):
         found.save("graph.png")
 
 

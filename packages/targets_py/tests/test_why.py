@@ -112,7 +112,12 @@ def test_without_what_explains_it_the_cue_is_named(project):
 
 
 def test_many_branches_are_cut_short(project):
-    text = 'k = 1\npipeline = [tar_target("xs", list(range(8))), tar_target("b", lambda xs: xs + k, pattern=map("xs"))]'
+    text = """
+    k = 1
+    pipeline = [
+        tar_target("xs", list(range(8))), tar_target("b", lambda xs: xs + k, pattern=map("xs"))
+    ]
+    """
     project.make(text)
     project.script(text.replace("k = 1", "k = 2"))
     assert why("b").endswith("... and 3 more.")
@@ -120,5 +125,5 @@ def test_many_branches_are_cut_short(project):
 
 def test_unknown_names(project):
     project.script(SCRIPT)
-    with pytest.raises(TarValidateError, match='reprot is no target of the script. Did you mean "report"'):
+    with pytest.raises(TarValidateError, match=r'reprot is no target of the script\. Did you mean "report"'):
         why("reprot")
