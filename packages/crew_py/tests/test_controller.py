@@ -4,9 +4,12 @@ import asyncio
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -55,8 +58,7 @@ class Gate:
         wait_for(reached)
 
     def open(self):
-        with open(self.path, "w", encoding="utf-8"):
-            pass
+        Path(self.path).touch()
 
 
 @pytest.fixture
@@ -343,7 +345,7 @@ def test_an_unknown_error_mode_is_refused_everywhere(mixed):
 
 def test_map_stop_raises_with_all_rows_and_leaves_nothing(local):
     controller = local()
-    with pytest.raises(crew_py.crew_error, match="2 tasks were not successful.*division") as caught:
+    with pytest.raises(crew_py.crew_error, match=r"2 tasks were not successful.*division") as caught:
         controller.map("1 / x", iterate={"x": [0, 1, 0]})
     assert caught.value.result["status"].to_list() == ["error", "success", "error"]
     assert controller.error.height == 3
@@ -448,7 +450,7 @@ def test_terminate_ends_busy_workers_and_their_tasks(local, gate):
     (worker,) = gate.started()
     controller.terminate()
     assert task.collect() == 19
-    wait_for(lambda: not os.path.exists(f"/proc/{worker}"))
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())
     assert controller.size() == controller.resolved() == controller.unresolved() == 0
     assert controller.pop() is controller.collect() is controller.pushed is None
     assert controller.wait() is True
@@ -481,7 +483,7 @@ def test_a_forgotten_controller_ends_its_workers(gate):
     wait_for(gate.started)
     (worker,) = gate.started()
     del controller
-    wait_for(lambda: not os.path.exists(f"/proc/{worker}"))
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())
     wait_for(lambda: not mirai_py.daemons_set(profile))
 
 
@@ -610,6 +612,28 @@ def test_only_the_task_on_the_killed_worker_crashes(local, gate):
     assert (row["status"], row["result"][0]) == ("success", max(gate.started()))
 
 
+def test_a_task_that_has_crashed_travels_alone_when_it_is_tried_again(local):
+    controller = local()
+
+    def f(x, bad):
+        import os
+
+        return os._exit(1) if x == bad else x
+
+    controller.map(f, iterate={"x": range(50)}, data={"bad": -1})
+    for _ in range(2):
+        controller.walk(f, iterate={"x": range(50)}, data={"bad": 25}, names="x", scale=False)
+        assert controller.wait(seconds_timeout=SECONDS)
+        rows = controller.collect()
+        crashed = rows.filter(pl.col("status") == "crash")["name"].to_list()
+        assert "25" in crashed
+        for name in crashed:
+            controller.push(f, data={"x": int(name), "bad": 25}, name=name)
+        assert controller.wait(seconds_timeout=SECONDS)
+        assert controller.collect().filter(pl.col("status") == "crash")["name"].to_list() == ["25"]
+    assert controller.crashes("25") == 4
+
+
 def test_another_outcome_clears_the_count(local):
     controller = local()
     crash(controller, "a")
@@ -633,7 +657,7 @@ def test_the_crash_beyond_the_limit_raises_and_the_rest_can_be_collected(local, 
         controller.collect()
     error = caught.value
     assert (error.name, error.crashes) == ("bad", 2)
-    assert os.path.dirname(error.log) == str(tmp_path)
+    assert Path(error.log).parent == tmp_path
     assert error.result["name"].to_list() == ["bad"]
     assert controller.collect()["name"].to_list() == ["one", "two"]
     assert controller.summary()["crash"].to_list() == [2]
@@ -780,9 +804,6 @@ def test_workers_that_never_connect_are_an_error(local):
 
 
 def test_a_custom_launcher_needs_one_method():
-    import subprocess
-    import sys
-
     class Launcher(crew_py.CrewLauncher):
         def launch_worker(self, call):
             return subprocess.Popen([sys.executable, "-c", call])
@@ -876,6 +897,40 @@ def test_ctrl_c_leaves_a_waiting_controller_usable(local, gate):
     gate.open()
     assert controller.wait(seconds_timeout=SECONDS)
     assert controller.pop()["status"].to_list() == ["success"]
+
+
+def test_a_forked_child_cannot_push_and_leaves_the_parent_alone(local):
+    controller = local()
+    controller.map("x", iterate={"x": [1]})
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # threads run here
+        child = os.fork()
+    if child == 0:
+        try:
+            controller.push("1")
+        except BaseException:
+            os._exit(3)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert controller.map("x", iterate={"x": [2]})["result"].to_list() == [2]
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "error"), [("pass", 0, None), ("1 / 0", 1, "ZeroDivisionError: division by zero")]
+)
+def test_a_program_that_forgets_its_controller_ends_cleanly(tmp_path, end, code, error):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import crew_py\n"
+        "controller = crew_py.crew_controller_local(workers=2)\n"
+        "controller.walk('import time; time.sleep(60)', iterate={'x': [1, 2]})\n"
+        f"{end}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("Traceback") == code
+    assert (done.stderr.splitlines() or [None])[-1] == error
 
 
 def test_many_short_tasks(local):

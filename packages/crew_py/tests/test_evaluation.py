@@ -2,6 +2,7 @@ import functools
 import os
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -249,7 +250,7 @@ def test_reset_packages_restores_the_path_even_after_an_error():
 
 def test_reset_options_restores_environment_folder_and_filters(tmp_path, monkeypatch):
     monkeypatch.setenv("CREW_PY_TEST_OLD", "old")
-    folder, filters = os.getcwd(), list(warnings.filters)
+    folder, filters = Path.cwd(), list(warnings.filters)
 
     def f():
         os.environ["CREW_PY_TEST_NEW"] = "1"
@@ -261,7 +262,7 @@ def test_reset_options_restores_environment_folder_and_filters(tmp_path, monkeyp
     assert run(f, reset_options=True)["status"] == "error"
     assert "CREW_PY_TEST_NEW" not in os.environ
     assert os.environ["CREW_PY_TEST_OLD"] == "old"
-    assert os.getcwd() == folder
+    assert Path.cwd() == folder
     assert warnings.filters == filters
 
 

@@ -50,7 +50,7 @@ def test_a_hook_without_its_arguments_is_refused():
         def launch_worker(self, source):
             return None
 
-    with pytest.raises(crew_py.crew_error, match="launch_worker must have .*call"):
+    with pytest.raises(crew_py.crew_error, match=r"launch_worker must have .*call"):
         Broken()
 
 
@@ -178,7 +178,7 @@ IDLE = {"connections": 0, "cumulative": 0, "awaiting": 1, "executing": 0, "compl
 def test_workers_that_never_connect_are_warned_of_once_and_given_up(started):
     launcher = started(Recorder(name="main", seconds_launch=0, launch_failures_max=4))
     launcher.scale(IDLE)
-    with pytest.warns(crew_py.crew_warning, match="'main'.*did not connect within seconds_launch"):
+    with pytest.warns(crew_py.crew_warning, match=r"'main'.*did not connect within seconds_launch"):
         launcher.scale(IDLE)
     for _ in range(2):
         assert launcher.scale(IDLE) is True
@@ -235,7 +235,7 @@ def test_three_rounds_that_end_at_once_give_up_with_their_last_words(started, mo
 
     launcher = started(Failing(workers=2))
     launcher.scale(IDLE)
-    with pytest.warns(crew_py.crew_warning, match="ended before it connected.*code 1"):
+    with pytest.warns(crew_py.crew_warning, match=r"ended before it connected.*code 1"):
         launcher.scale(IDLE)
     assert launcher.scale(IDLE) is True
     with pytest.raises(crew_py.CrewLaunchError, match=r"(?s)3 launches in a row.*code 1.*x\.log.*No module"):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 import psutil
 import pytest
@@ -63,10 +64,10 @@ def test_the_tail_of_the_output_is_kept(launcher):
 
 def test_private_logs_go_away_at_the_end(launcher):
     worker = launcher.launch_worker(SLEEP)
-    assert os.path.exists(worker.log)
-    assert os.stat(os.path.dirname(worker.log)).st_mode & 0o077 == 0
+    assert Path(worker.log).exists()
+    assert Path(worker.log).parent.stat().st_mode & 0o077 == 0
     launcher.terminate()
-    assert not os.path.exists(worker.log)
+    assert not Path(worker.log).exists()
     assert worker.tail() == ""
 
 
@@ -76,7 +77,7 @@ def test_private_logs_of_many_ended_workers_do_not_pile_up(launcher, monkeypatch
     for _ in range(4):
         workers.append(launcher.launch_worker("pass"))
         assert workers[-1].join(30)
-    assert [os.path.exists(worker.log) for worker in workers] == [False, False, True, True]
+    assert [Path(worker.log).exists() for worker in workers] == [False, False, True, True]
 
 
 def test_a_joined_log_holds_both_streams(started, tmp_path):
@@ -136,7 +137,7 @@ def test_the_interpreters_own_folders_are_not_handed_to_children_of_workers(laun
         f"import os; open({str(out)!r}, 'w').write(os.environ.get('PYTHONPATH', ''))"
     )
     assert worker.join(30)
-    assert os.path.dirname(os.__file__) not in out.read_text().split(os.pathsep)
+    assert str(Path(os.__file__).parent) not in out.read_text().split(os.pathsep)
 
 
 def test_terminate_ends_what_has_not_connected_even_if_it_ignores_the_signal(launcher, monkeypatch):

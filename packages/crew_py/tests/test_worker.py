@@ -37,7 +37,7 @@ def test_a_worker_introduces_itself_serves_and_says_why_it_leaves(served):
     assert task.collect() == "main"
     assert done.returncode == 0
     assert "controller 'main'" in done.stdout
-    assert f"crew-py {crew_py.__version__}" in done.stdout
+    assert f"crew_py {crew_py.__version__}" in done.stdout
     assert "task limit reached" in done.stdout
 
 

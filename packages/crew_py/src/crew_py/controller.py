@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from crew_py.monad import Command, Monad
-    from crew_py.tasks import Handle
+    from crew_py.tasks import CrewTask
 
 __all__ = ("CrewController", "crew_class_controller", "crew_controller")
 
@@ -71,7 +71,7 @@ class CrewController(ControllerCore):
         throttle: bool = True,
         name: str | None = None,
         controller: Any = None,
-    ) -> Any:
+    ) -> CrewTask:
         """Submit a task.
 
         Args:
@@ -110,7 +110,8 @@ class CrewController(ControllerCore):
                     seconds_timeout, scale, throttle, name,
                 )  # fmt: skip
             self._inbox.table.check_free(name)
-            task = self._submit(self._shared(command), name, arguments, settings, limit)
+            shared = self._shared(command, name if self._inbox.crashes(name) else None)
+            task = self._submit(shared, name, arguments, settings, limit)
             self._note(name, task, command, arguments, seed, algorithm)
             if scale:
                 self.scale(throttle)
@@ -132,7 +133,7 @@ class CrewController(ControllerCore):
         scale: bool = True,
         throttle: bool = True,
         controller: Any = None,
-    ) -> dict[str, Any]:
+    ) -> dict[str, CrewTask]:
         """Submit one task per index of some sequences, and do not wait.
 
         Args:
@@ -271,23 +272,32 @@ class CrewController(ControllerCore):
             settings["library"] = validation.texts("library", library)
         return settings
 
-    def _shared(self, command: Command) -> Any:
+    def _shared(self, command: Command, suspect: str | None = None) -> Any:
         """A command, to be run by crew_eval, in the form in which it travels once to each worker.
 
-        The two travel as one: mirai_py learns by that how long the tasks of a command take.
+        The two travel as one: mirai_py learns by that how long the tasks of a command take, and lets short
+        ones of the same command travel, and crash, together.
+
+        Args:
+            command: the command.
+            suspect: name of a task that has crashed. It gets a form of its own, and so travels alone: a crash
+                costs the tasks beside it once, not each time that it is tried again.
         """
-        return mirai_py.once(functools.partial(crew_eval, command))
+        evaluation = functools.partial(crew_eval, command)
+        if suspect is not None:
+            evaluation.suspect = suspect  # type: ignore[attr-defined]
+        return mirai_py.once(evaluation)
 
     def _submit(
         self, command: Any, name: str, data: dict[str, Any], settings: dict[str, Any], limit: float | None
-    ) -> Any:
+    ) -> CrewTask:
         """Hand a task to mirai_py."""
         return mirai_py.mirai(command, name, data, **settings, _timeout=limit, _compute=self._client.profile)
 
     def _note(
         self,
         name: str,
-        task: Handle,
+        task: CrewTask,
         command: Command,
         data: dict[str, Any],
         seed: int | None,
@@ -517,7 +527,9 @@ def _check_command(command: Any) -> None:
 
 
 def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else 1000 * validation.number("seconds_timeout", seconds, above=0)
+    if seconds is None or validation.number("seconds_timeout", seconds, above=0) == math.inf:
+        return None
+    return 1000 * seconds
 
 
 def _is_shown(verbose: bool | None) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from crew_py.controller import CrewController
-    from crew_py.tasks import Handle
+    from crew_py.tasks import CrewTask
 
 __all__ = ("ControllerCore",)
 
@@ -99,7 +99,7 @@ class ControllerCore:
         return self._launcher
 
     @property
-    def tasks(self) -> Mapping[str, Handle]:
+    def tasks(self) -> Mapping[str, CrewTask]:
         """The uncollected tasks by name, oldest first."""
         return MappingProxyType(self._inbox.table.handles)
 

@@ -91,7 +91,8 @@ def crew_eval(
             stack.enter_context(warned.catching(persist_filters=not reset_options))
             names = {**_import(packages, library), **(globals or {})}
             _main().update(names)
-            stack.enter_context(seeded(seed, algorithm))
+            if seed is not None or algorithm is not None:
+                stack.enter_context(seeded(seed, algorithm))
             for function in (command, *arguments.values()) if names else ():
                 stack.enter_context(_visible(names, function))
             if isinstance(command, str):

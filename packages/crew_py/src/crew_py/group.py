@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from crew_py.monad import Command, Monad
+    from crew_py.tasks import CrewTask
 
 __all__ = ("CrewControllerGroup", "crew_class_controller_group", "crew_controller_group")
 
@@ -217,7 +218,7 @@ class CrewControllerGroup:
 
     # -- tasks
 
-    def push(self, command: Command, *args: Any, controller: str | None = None, **kwargs: Any) -> Any:
+    def push(self, command: Command, *args: Any, controller: str | None = None, **kwargs: Any) -> CrewTask:
         """Submit a task to one controller; the other arguments are those of its `push`."""
         return self._one(controller).push(command, *args, **kwargs)
 
@@ -228,7 +229,7 @@ class CrewControllerGroup:
         *args: Any,
         controller: str | None = None,
         **kwargs: Any,
-    ) -> dict[str, Any]:
+    ) -> dict[str, CrewTask]:
         """Submit many tasks to one controller; the other arguments are those of its `walk`."""
         return self._one(controller).walk(command, iterate, *args, **kwargs)
 

@@ -367,8 +367,10 @@ class CrewLauncher:
         warnings.warn(message, CrewWarning, stacklevel=4)
 
     def _hint(self) -> str:
-        words = last_words(self._roster.last)
-        return words or (
+        newest = self._rounds[-1].handle if self._rounds else None
+        if isinstance(newest, list) and newest:
+            newest = newest[-1]
+        return last_words(self._roster.last or newest) or (
             f"see the workers' logs, and whether they can reach {self._url} and import crew_py there"
         )
 

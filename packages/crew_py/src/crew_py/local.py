@@ -230,7 +230,7 @@ class CrewLauncherLocal(CrewLauncher):
         assert self.options_local is not None
         directory = self.options_local.directory()
         if directory is None:
-            if self._private is None:
+            if self._private is None or not self._private.exists():
                 self._private = Path(tempfile.mkdtemp(prefix="crew_py-"))
             return self._private
         try:

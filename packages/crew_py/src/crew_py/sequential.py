@@ -101,7 +101,7 @@ class CrewControllerSequential(CrewController):
     def _open(self) -> None:
         self._client.set_started()
 
-    def _shared(self, command: Command) -> Any:
+    def _shared(self, command: Command, suspect: str | None = None) -> Any:
         return command
 
     def _submit(

@@ -9,20 +9,33 @@ from typing import TYPE_CHECKING, Any, Protocol
 from crew_py.errors import CrewValueError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from crew_py.monad import Command
 
-__all__ = ("Handle", "Task", "TaskTable")
+__all__ = ("CrewTask", "Task", "TaskTable")
 
 
-class Handle(Protocol):
-    """What is needed of a mirai, and what a task of the sequential controller offers too."""
+class CrewTask(Protocol):
+    """What `push` returns: a mirai, or its like from the sequential controller."""
 
     @property
     def data(self) -> Any:
-        """The value, once resolved."""
+        """The record of the task as a dict, or an error value, once it is resolved."""
 
     def done(self) -> bool:
         """Whether it is resolved."""
+
+    def call(self) -> CrewTask:
+        """Wait for it."""
+
+    def collect(self) -> Any:
+        """Wait for it, and give its `data`."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for it, and give its `data`, or raise what an error value stands for."""
+
+    def __await__(self) -> Generator[Any, None, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,7 @@ class Task:
     """What the controller remembers of a task, for rows of tasks that never came back."""
 
     name: str
-    handle: Handle
+    handle: CrewTask
     command: Command
     arguments: tuple[str, ...]
     seed: int | None
@@ -46,9 +59,9 @@ class TaskTable:
     """
 
     def __init__(self) -> None:
-        self.handles: dict[str, Handle] = {}
+        self.handles: dict[str, CrewTask] = {}
         self._tasks: dict[str, Task] = {}
-        self._pending: dict[str, Handle] = {}
+        self._pending: dict[str, CrewTask] = {}
         self._resolved: deque[str] = deque()
         self._pushed = 0
 
@@ -78,7 +91,7 @@ class TaskTable:
     def add(
         self,
         name: str,
-        handle: Handle,
+        handle: CrewTask,
         command: Command,
         arguments: tuple[str, ...],
         seed: int | None,

@@ -6,12 +6,13 @@ import os
 import platform
 import sys
 import time
-from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import mirai_py
 import nngsock
 from crew_py import metrics
+from crew_py._version import __version__
 
 if TYPE_CHECKING:
     from crew_py.options import CrewOptionsMetrics
@@ -51,7 +52,7 @@ def crew_worker(
     Example:
         >>> crew_worker(settings={"url": "tcp://127.0.0.1:5700"}, controller="main")  # doctest: +SKIP
     """
-    print(_greeting(controller), flush=True)  # noqa: T201 - the worker's log
+    _say(_greeting(controller), sys.stdout)
     before = os.environ.get("CREW_CONTROLLER")
     os.environ["CREW_CONTROLLER"] = controller
     try:
@@ -59,7 +60,7 @@ def crew_worker(
             metrics.start(options_metrics)
         code = _serve(settings, seconds_launch)
     except nngsock.NngError as error:
-        print(f"the worker could not connect to {settings.get('url')}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        _say(f"the worker could not connect to {settings.get('url')}: {error}", sys.stderr)
         raise SystemExit(1) from None
     finally:
         metrics.stop()
@@ -68,7 +69,7 @@ def crew_worker(
         else:
             os.environ["CREW_CONTROLLER"] = before
     reason = REASONS[code] if 0 <= code < len(REASONS) else "unknown"
-    print(f"the worker left with code {code}: {reason}", flush=True)  # noqa: T201 - the worker's log
+    _say(f"the worker left with code {code}: {reason}", sys.stdout)
 
 
 def _serve(settings: dict[str, Any], seconds_launch: float) -> int:
@@ -89,8 +90,14 @@ def _serve(settings: dict[str, Any], seconds_launch: float) -> int:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
+def _say(text: str, stream: TextIO) -> None:
+    """Write to the worker's log; a full disk is no reason not to serve."""
+    with suppress(OSError, ValueError):
+        print(text, file=stream, flush=True)
+
+
 def _greeting(controller: str) -> str:
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("crew-py", "mirai-nng", "nngsock"))
+    versions = f"crew_py {__version__}, mirai_py {mirai_py.__version__}, nngsock {nngsock.__version__}"
     return (
         f"worker of controller {controller!r}: pid {os.getpid()} on {platform.node()}, "
         f"Python {platform.python_version()}, {platform.platform()}, {versions}"
