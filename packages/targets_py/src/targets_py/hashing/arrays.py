@@ -16,7 +16,7 @@ _X87_MANTISSA, _X87_BYTES = 63, 10  # long doubles of x86: the other bytes are p
 
 
 def find_array_rule(kind: type) -> Rule | None:
-    """The rule for a class of numpy, polars, pandas or pyarrow, or for a subclass of one; imports none of them."""
+    """The rule for a class of numpy, polars, pandas or pyarrow or a subclass of one; imports none of them."""
     for base in kind.__mro__:
         package = base.__module__.partition(".")[0]
         if package == "torch":
@@ -33,7 +33,8 @@ def _write_numpy(walker: Walker, update: Update, value: Any) -> None:
     if isinstance(value, np.ma.MaskedArray):
         walker.add_class(update, type(value))
         _write_buffer(walker, update, np.ma.getmaskarray(value))
-        _write_buffer(walker, update, value.filled(np.zeros((), value.dtype)[()]))
+        zero: Any = np.zeros((), value.dtype)[()]
+        _write_buffer(walker, update, value.filled(zero))
         walker.add(update, value.fill_value)
         return
     # A mapped file is an array like any other.

@@ -1,17 +1,15 @@
 """Hashes of code: what a command does, and what it reaches.
 
-Each function, class, module and constant of the project is a node. Its own hash is that of its canonical syntax
-tree, default values and closed-over values. Its full hash adds the full hashes of what it names, a Merkle tree;
-nodes that reach each other are hashed together.
+Each function, class, module and constant of the project is a node. Its own hash is that of its canonical
+syntax tree, default values and closed-over values. Its full hash adds the full hashes of what it names (a
+Merkle tree); nodes that reach each other are hashed together.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from targets_py.errors import TarValidateError
 from targets_py.hashing.digest import digest
@@ -20,6 +18,10 @@ from targets_py.hashing.nodes import External, NodeMaker
 from targets_py.hashing.project import Project
 from targets_py.hashing.source import SourceIndex
 from targets_py.hashing.value import hash_value, is_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +146,8 @@ class Code:
             command: A callable or source; a constant uses none.
 
         Returns:
-            Name as written there -> 16 hexadecimal digits, sorted by name. Names of project modules come with what
-            is taken from them, "helpers.clean"; other modules count by name. What is not found is left out.
+            Name as written there -> 16 hexadecimal digits, sorted by name. Names of project modules come with
+            what is taken from them, "helpers.clean"; other modules count by name; unknown names are left out.
         """
         if not isinstance(command, str) and not callable(command):
             return {}

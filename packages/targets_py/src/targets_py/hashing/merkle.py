@@ -54,9 +54,14 @@ def full_hash(start: Node, node_of: NodeOf) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    if start.full is not None:
-        return start.full
-    # Tarjan's algorithm without recursion: nodes that reach each other end up together on the stack.
+    if start.full is None:
+        _search(start, node_of)
+    assert start.full is not None
+    return start.full
+
+
+def _search(start: Node, node_of: NodeOf) -> None:
+    """Tarjan's algorithm without recursion: nodes that reach each other end up together on the stack."""
     visits: dict[int, _Visit] = {}
     stack: list[_Visit] = []
     path = [_enter(start, node_of, visits, stack)]
@@ -81,8 +86,6 @@ def full_hash(start: Node, node_of: NodeOf) -> str:
             while members[-1] is not visit:
                 members.append(stack.pop())
             _close(members)
-    assert start.full is not None
-    return start.full
 
 
 def _enter(node: Node, node_of: NodeOf, visits: dict[int, _Visit], stack: list[_Visit]) -> _Visit:

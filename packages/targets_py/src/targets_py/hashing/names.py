@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import dis
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from targets_py.hashing.tree import FunctionNode, counted_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 Chain: TypeAlias = tuple[str, ...]  # "a.b.c" as ("a", "b", "c")
 
@@ -89,7 +91,7 @@ def usage_of(nodes: Iterable[ast.AST], *, visible: bool = False) -> Usage:
             usage.values.add(node.target.id)
         for _, value, below in counted_parts(node, seen):
             children = value if isinstance(value, list) else [value]
-            todo += [(child, below) for child in children if isinstance(child, ast.AST)]
+            todo += [(child, below) for child in children if isinstance(child, ast.AST) and child._fields]
     return usage
 
 
@@ -211,13 +213,15 @@ def _in_order(node: ast.AST) -> Iterator[tuple[str, bool]]:
 
 
 def _children_in_order(node: ast.AST) -> list[ast.AST]:
-    """Children as they run: values before the targets that they are assigned to; bodies of functions never."""
+    """Children as they run: values before what they are assigned to; bodies of functions never."""
     if isinstance(node, _FUNCTIONS):
         decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
         return [*decorators, *node.args.defaults, *filter(None, node.args.kw_defaults)]
     children = list(ast.iter_child_nodes(node))
     first = [
-        child for child in (getattr(node, "value", None), getattr(node, "iter", None)) if child is not None
+        child
+        for child in (getattr(node, "value", None), getattr(node, "iter", None))
+        if isinstance(child, ast.AST)
     ]
     return [*first, *(child for child in children if child not in first)]
 

@@ -10,17 +10,19 @@ import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from targets_py.errors import TarWarning
 from targets_py.hashing import names
 from targets_py.hashing.digest import digest
 from targets_py.hashing.merkle import Node
 from targets_py.hashing.names import Chain, Import, Usage
-from targets_py.hashing.project import Project
-from targets_py.hashing.source import CodeNode, SourceIndex
 from targets_py.hashing.tree import canonical, without_docstrings
 from targets_py.hashing.value import UnhashableValueError, Walker, class_name, is_code
+
+if TYPE_CHECKING:
+    from targets_py.hashing.project import Project
+    from targets_py.hashing.source import CodeNode, SourceIndex
 
 Namespace = Mapping[str, Any]
 
@@ -207,8 +209,8 @@ class NodeMaker:
 
     def _without_source(self, function: types.FunctionType) -> tuple[bytes, Usage]:
         warnings.warn(
-            f"the source of function {function.__qualname__} ({function.__code__.co_filename}) is not known: it is "
-            "tracked by its byte code, which changes with the version of Python",
+            f"the source of function {function.__qualname__} ({function.__code__.co_filename}) is not known: "
+            "it is tracked by its byte code, which changes with the version of Python",
             TarWarning,
             stacklevel=2,
         )
@@ -226,8 +228,8 @@ class NodeMaker:
         for member, function in _methods(cls):
             for place, value in _closed_over(function).items():
                 if place != "closure __class__":
-                    place = f"{member} {place}"
-                    own += [place.encode(), self._part(value, place, node.parts, None)]
+                    inner = f"{member} {place}"
+                    own += [inner.encode(), self._part(value, inner, node.parts, None)]
         node.own = digest(*own)
         if tree:
             code = names.compile_alone(tree)
@@ -249,10 +251,9 @@ class NodeMaker:
         return digest(*lines).encode()
 
     def _module(self, module: types.ModuleType) -> Node:
-        index = (
-            self._source.file(module.__file__, vars(module)) if getattr(module, "__file__", None) else None
-        )
-        if index is None or not self._project.has_module(module):
+        path = getattr(module, "__file__", None)
+        index = self._source.file(path, vars(module)) if path and self._project.has_module(module) else None
+        if index is None:
             return self.node(External(module.__name__))
         tree = without_docstrings(index.tree)
         node = Node(digest(b"module", canonical(tree)))
@@ -309,10 +310,8 @@ class NodeMaker:
             found = self.resolve(chain, local if imported else namespace)
             if found is not None:
                 node.names[found[0]] = found[1]
-            if (
-                not imported
-                and (root in namespace if home else found is None)
-                or (not imported and root not in namespace and not hasattr(builtins, root))
+            if (not imported and (root in namespace if home else found is None)) or (
+                not imported and root not in namespace and not hasattr(builtins, root)
             ):
                 free.add(root)
         node.free = frozenset(free)

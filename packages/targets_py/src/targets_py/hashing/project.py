@@ -1,5 +1,8 @@
 """Which code belongs to the project, and is followed and hashed."""
 
+# ruff: noqa: PTH110, PTH118, PTH119, PTH120
+# The os functions are several times as fast as pathlib, and this runs for each folder.
+
 from __future__ import annotations
 
 import importlib
@@ -7,10 +10,10 @@ import importlib.util
 import os
 import sys
 import sysconfig
-import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 

@@ -6,6 +6,7 @@ import ast
 import linecache
 import sys
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from targets_py.errors import TarValidateError
@@ -13,7 +14,6 @@ from targets_py.hashing.tree import FunctionNode, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from types import CodeType
 
 CodeNode: TypeAlias = FunctionNode | ast.Lambda
 Span: TypeAlias = tuple[int, int, int, int]  # first line, last line, first column, last column
@@ -120,7 +120,11 @@ def _index(text: str) -> FileIndex | None:
             prefix += f"{node.name}.<locals>."
         elif isinstance(node, ast.Lambda):
             index.functions.setdefault(node.lineno, []).append(node)
-        todo += [(child, prefix) for child in ast.iter_child_nodes(node)]
+        for value in vars(node).values():  # quicker than ast.iter_child_nodes()
+            if type(value) is list:
+                todo += [(child, prefix) for child in value if isinstance(child, ast.AST)]
+            elif isinstance(value, ast.AST) and value._fields and type(value) is not ast.Name:
+                todo.append((value, prefix))
     return index
 
 
@@ -132,10 +136,8 @@ def _pick_lambda(candidates: list[ast.Lambda], code: CodeType) -> ast.Lambda | N
         candidates = _tightest(around) if spans else around
     if len(candidates) > 1:
         candidates = [node for node in candidates if _parameters(node) == _parameters_of(code)]
-    if len(candidates) > 1:
-        candidates = [node for node in candidates if _may_return(node, code)]
-    if len(candidates) > 1 and not spans:  # of a constant alone, some versions keep no columns
-        candidates = [node for node in candidates if isinstance(node.body, ast.Constant)] or candidates
+    if len(candidates) > 1:  # of a constant alone, some versions keep no columns
+        candidates = [node for node in candidates if _compiles_to(node, code)]
     if len({canonical(node) for node in candidates}) > 1:
         raise TarValidateError(
             f"{code.co_filename}, line {code.co_firstlineno}: the lambdas on this line cannot be told apart; "
@@ -145,7 +147,7 @@ def _pick_lambda(candidates: list[ast.Lambda], code: CodeType) -> ast.Lambda | N
 
 
 def _spans(code: CodeType) -> list[Span]:
-    """Where the instructions stand; those without real columns (the start, on some versions all) are left out."""
+    """Where the instructions stand, without those that have no real columns (some versions: all)."""
     return [
         (line, last, column, end)
         for line, last, column, end in code.co_positions()
@@ -162,7 +164,7 @@ class _Inside:
 
     def __call__(self, span: Span) -> bool:
         line, last, column, end = span
-        return self._start <= (line, column) and (last, end) <= self._end  # type: ignore[operator]
+        return self._start <= (line, column) and (last, end) <= self._end
 
 
 def _tightest(nodes: list[ast.Lambda]) -> list[ast.Lambda]:
@@ -190,12 +192,15 @@ def _parameters_of(code: CodeType) -> list[str]:
     return list(code.co_varnames[:count])
 
 
-def _may_return(node: ast.Lambda, code: CodeType) -> bool:
-    """False for a lambda that returns a constant which the code does not hold."""
-    if not isinstance(node.body, ast.Constant):
-        return True
-    value = node.body.value
-    return any(type(const) is type(value) and repr(const) == repr(value) for const in code.co_consts)
+def _compiles_to(node: ast.Lambda, code: CodeType) -> bool:
+    compiled = compile(ast.Expression(node), code.co_filename, "eval", dont_inherit=True).co_consts
+    found = [const for const in compiled if isinstance(const, CodeType)][-1]  # after those of its defaults
+    # A closed-over name is a global here: other instructions, equal constants.
+    return _constants(found) == _constants(code) and (bool(code.co_freevars) or found.co_code == code.co_code)
+
+
+def _constants(code: CodeType) -> list[str]:
+    return ["code" if isinstance(const, CodeType) else ascii(const) for const in code.co_consts]
 
 
 def _codes_of(cls: type) -> Iterable[CodeType]:

@@ -1,8 +1,8 @@
 """Hashes of values: equal values hash equal in every process.
 
 Pickles would not do: they differ with string interning, aliasing and the seed of str hashes. So a value is
-walked: each container's hash is made of its children's, and a type without a rule of its own counts as its class
-name and what `__reduce_ex__` returns.
+walked: each container's hash is made of its children's, and a type without a rule of its own counts as its
+class name and what `__reduce_ex__` returns.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def is_code(value: Any) -> bool:
 
 
 def class_name(cls: type) -> bytes:
-    """Name of a class as it counts: modules inside a package move between versions, so only the package does."""
+    """Name of a class as it counts: with its package only, as versions move classes between modules."""
     return f"{cls.__module__.partition('.')[0]}:{cls.__qualname__}".encode()
 
 
@@ -153,6 +153,7 @@ class Walker:
         self._known: dict[int, tuple[Any, bytes]] = {}  # keeps the objects, so that ids stay theirs
         self._above: dict[int, int] = {}  # id -> depth of the containers that are being walked
         self._lowest = 0
+        self._classes: dict[type, bytes] = {}
         self._rules = dict(_RULES)  # by class; not shared: classes of scripts come and go
 
     def top(self, value: Any) -> str:
@@ -189,9 +190,11 @@ class Walker:
 
     def add_class(self, update: Update, cls: type) -> None:
         """Let the class of an instance count."""
-        name = self._refer_class(cls)
-        update(b"c%d:" % len(name))
-        update(name)
+        token = self._classes.get(cls)
+        if token is None:
+            name = self._refer_class(cls)
+            token = self._classes[cls] = b"c%d:%s" % (len(name), name)
+        update(token)
 
     def _digest(self, value: Any) -> bytes:
         key = id(value)

@@ -1,5 +1,9 @@
 """Formats for data frames: Parquet, Feather (Arrow IPC) and CSV."""
 
+# ruff: noqa: D102, PTH123
+# `Format` documents the methods.
+# The os functions are several times as fast as pathlib, and this runs for each target.
+
 from __future__ import annotations
 
 import sys
@@ -24,7 +28,7 @@ def describe(value: Any) -> str:
 
 
 def kind_of(value: Any) -> str | None:
-    """ "polars", "lazy", "pandas" or "arrow" for frames of these libraries, else None; imports none of them."""
+    """Which library a frame is of: "polars", "lazy", "pandas", "arrow", None for no frame; imports none."""
     for module, name, kind in (
         ("polars", "DataFrame", "polars"),
         ("polars", "LazyFrame", "lazy"),
@@ -64,12 +68,12 @@ def _from_arrow(table: Any) -> Any:
 
 def _pyarrow() -> Any:
     try:
-        import pyarrow as arrow
+        import pyarrow as pa
     except ImportError:
         raise TarRunError(
             "pandas frames and Arrow tables are stored by pyarrow: pip install 'targets-py[arrow]'"
         ) from None
-    return arrow
+    return pa
 
 
 class Parquet:
@@ -138,7 +142,7 @@ class Feather:
 
 
 def _footer_holds(path: str, key: bytes) -> bool:
-    """Whether a key stands in the footer of an Arrow IPC file, which ends with its length and a magic word."""
+    """Whether a key stands in the footer of an Arrow IPC file, whose end tells how long the footer is."""
     with open(path, "rb") as file:
         end = file.seek(-10, 2)
         length = int.from_bytes(file.read(4), "little")

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 try:
     import fcntl
 except ImportError:  # Windows: the owner file serves there
-    fcntl = None  # type: ignore[assignment]
+    _HAS_LOCKS = False
+else:
+    _HAS_LOCKS = True
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _SECONDS_DOUBT = 5.0  # start times are computed from the clock, which may be set meanwhile
-# The system's locks do not exclude threads, and closing any descriptor of the file drops them: so this process
-# keeps its own list (real path -> pid), and opens the lock file of a store that stands in it never again.
+# The system's locks do not exclude threads, and closing any descriptor of the file drops them: so this
+# process keeps its own list (real path -> pid), and never opens the lock file of a store that stands in it.
 _held: dict[str, int] = {}
 _guard = threading.Lock()
 
@@ -107,7 +109,7 @@ class StoreLock:
 
     def _lock(self) -> int:
         """Descriptor of the locked file; -1 if an owner file stands for it."""
-        if fcntl is None:
+        if not _HAS_LOCKS:
             return self._own()
         path = self._store.lock_file
         while True:
@@ -121,7 +123,7 @@ class StoreLock:
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 with contextlib.suppress(FileNotFoundError):
-                    if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    if os.path.samestat(os.fstat(descriptor), path.stat()):
                         return descriptor
                 os.close(descriptor)  # tar_destroy() removed it just now: try the file that is there next
             except OSError as error:
@@ -138,7 +140,7 @@ class StoreLock:
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "created": started and started.isoformat()}
         while True:
             try:
-                with open(path, "x", encoding="utf-8") as file:
+                with path.open("x", encoding="utf-8") as file:
                     json.dump(owner, file)
             except FileExistsError:
                 other = read_owner(self._store)
@@ -160,9 +162,8 @@ class StoreLock:
         who = f"process {about.get('pid', pid or 'unknown')} on {about.get('host', socket.gethostname())}"
         since = f", started {started}," if started else ""
         remedy = "; if that one is gone, tar_unblock_process() removes its lock" if owner is not None else ""
-        return TarRunError(
-            f"{who}{since} is writing the data store {self._store.path}: wait until it ends, or stop it{remedy}"
-        )
+        what = f"is writing the data store {self._store.path}"
+        return TarRunError(f"{who}{since} {what}: wait until it ends, or stop it{remedy}")
 
 
 def read_owner(store: Store) -> dict[str, Any]:
@@ -188,12 +189,12 @@ def _remove_stale(store: Store, stale: dict[str, Any]) -> None:
     """Remove a stale owner file, but not the new one of a process that was faster."""
     aside = store.owner_file.with_name(f"lock.stale.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
-        os.rename(store.owner_file, aside)
+        store.owner_file.rename(aside)
         taken = json.loads(aside.read_text(encoding="utf-8") or "{}")
         if taken == stale:
             aside.unlink()
         else:
-            os.rename(aside, store.owner_file)
+            aside.rename(store.owner_file)
 
 
 def _holder(descriptor: int) -> int | None:

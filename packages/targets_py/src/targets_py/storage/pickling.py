@@ -1,8 +1,10 @@
 """Pickles of values: any object, also functions and classes that the script defines."""
 
+# ruff: noqa: PTH123
+# The os functions are several times as fast as pathlib, and this runs for each target.
+
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 import types
@@ -16,6 +18,7 @@ from targets_py.hashing.digest import DIGITS
 from targets_py.hashing.value import is_plain
 
 if TYPE_CHECKING:
+    import os
     from typing import BinaryIO
 
 PROTOCOL = 5

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from sys import intern
 
 COLUMNS = (
-    "name", "type", "data", "command", "depend", "seed", "path", "time", "size", "bytes", "format", "repository",
-    "iteration", "parent", "children", "seconds", "warnings", "error", "file_hash",
+    "name", "type", "data", "command", "depend", "seed", "path", "time", "size", "bytes",
+    "format", "repository", "iteration", "parent", "children", "seconds", "warnings", "error", "file_hash",
 )  # fmt: skip
 HEADER = "|".join(COLUMNS)
 
@@ -122,12 +123,12 @@ def decode(fields: list[str]) -> Record:
         ValueError: A number that is none: the line is damaged.
     """
     (
-        name, kind, data, command, depend, seed, path, time, size, bytes_, format_, repository, iteration, parent,
-        children, seconds, warnings, error, file_hash,
+        name, kind, data, command, depend, seed, path, time, size, bytes_,
+        format_, repository, iteration, parent, children, seconds, warnings, error, file_hash,
     ) = fields  # fmt: skip
     return Record(
-        unescape(name),
-        kind,
+        unescape(name) if "%" in name else name,
+        intern(kind),
         data or None,
         command or None,
         depend or None,
@@ -136,16 +137,21 @@ def decode(fields: list[str]) -> Record:
         int(time) if time else None,
         int(size[1:-1]) if size else None,
         int(bytes_) if bytes_ else None,
-        unescape(format_) or None,
-        unescape(repository) or None,
-        iteration or None,
-        unescape(parent) or None,
+        _shared(format_) if format_ else None,
+        _shared(repository) if repository else None,
+        intern(iteration) if iteration else None,
+        _shared(parent) if parent else None,
         [unescape(child) for child in children.split("*")] if children else None,
         float(seconds) if seconds else None,
-        unescape(warnings) or None,
-        unescape(error) or None,
+        unescape(warnings) if warnings else None,
+        unescape(error) if error else None,
         file_hash or None,
     )
+
+
+def _shared(text: str) -> str:
+    """An unescaped text of which thousands of records have the same: it is kept once."""
+    return intern(unescape(text) if "%" in text else text)
 
 
 def _encode_paths(paths: Paths) -> str:

@@ -1,5 +1,8 @@
 """The data store: a folder with metadata, objects and scratch space."""
 
+# ruff: noqa: PTH103, PTH105, PTH108, PTH110, PTH116, PTH123
+# The os functions are several times as fast as pathlib, and this runs for each target.
+
 from __future__ import annotations
 
 import contextlib
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from targets_py.errors import TarFileError, TarRunError
 from targets_py.hashing.digest import hash_file, hash_paths, stat_paths
 from targets_py.storage.filesystems import trusts_timestamps
-from targets_py.storage.formats import get_format
+from targets_py.storage.formats import File, get_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +52,7 @@ class Store:
     Attributes:
         path: Its absolute path.
         meta, objects, scratch, workspaces, user: Its folders.
-        meta_file, progress_file, process_file, crew_file, depends_file, lock_file, owner_file: Files in meta/.
+        meta_file, progress_file, process_file, crew_file, depends_file, lock_file, owner_file: In meta/.
     """
 
     def __init__(self, path: str | os.PathLike[str] = "_targets") -> None:
@@ -120,8 +123,14 @@ class Store:
         self._listing = listing
         return listing
 
-    def write(self, name: str, format: str, value: Any, options: Mapping[str, Any] | None = None) -> FileInfo:  # noqa: A002 - the original's name
-        """Store a converted value: written under a scratch name, then renamed, so that no torn object is seen.
+    def write(
+        self,
+        name: str,
+        format: str,  # noqa: A002 - the original's name
+        value: Any,
+        options: Mapping[str, Any] | None = None,
+    ) -> FileInfo:
+        """Store a converted value: written under a scratch name, then renamed; no torn object is ever seen.
 
         Args:
             name: Target or branch.
@@ -136,7 +145,7 @@ class Store:
             TarRunError: It cannot be stored; an older object is untouched.
         """
         form = get_format(format)
-        if form.name == "file":
+        if isinstance(form, File):
             return self._look_at_files(name, value)
         scratch = self._scratch_name(name)
         try:
@@ -173,7 +182,7 @@ class Store:
         Raises:
             TarRunError: Nothing is there, or it cannot be read.
         """
-        if get_format(format).name == "file":
+        if isinstance(get_format(format), File):
             return self._look_at_files(name, value)
         path = f"{self._objects}/{name}"
         try:
@@ -210,7 +219,7 @@ class Store:
         if format == "null":
             return None
         form = get_format(format)
-        if form.name == "file":
+        if isinstance(form, File):
             return path
         file = f"{self._objects}/{name}"
         try:
@@ -230,12 +239,12 @@ class Store:
 
         Args:
             record: Of a stem or branch.
-            trust: Option trust_timestamps: whether equal time and size are enough. None: they are in objects/ and
-                on file systems with fine timestamps.
+            trust: Option trust_timestamps: whether equal time and size are enough. None: they are in objects/
+                and on file systems with fine timestamps.
 
         Returns:
-            None if they changed or are gone; the record itself; or, where only the time changed, a copy with the
-            new time.
+            None if they changed or are gone; the record itself; or, where only the time changed, a copy with
+            the new time.
         """
         if record.format == "null":
             return record
