@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -47,6 +48,14 @@ def test_a_log_starts_and_stops(pipe, mode):
 def test_nothing_is_written_at_time_zero(pipe, mode):
     log_start(pipe.path, seconds=600, mode=mode)
     assert pipe.silent(0.2)
+
+
+def test_there_is_a_line_per_interval(tmp_path, records, mode):
+    began = time.monotonic()
+    log_start(tmp_path / "x.log", seconds=0.1, mode=mode)
+    time.sleep(0.35)
+    log_stop()
+    assert 1 <= len(records(tmp_path / "x.log")) <= (time.monotonic() - began) / 0.1
 
 
 def test_after_the_stop_no_line_comes_and_no_process_remains(pipe):

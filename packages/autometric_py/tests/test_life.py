@@ -19,7 +19,7 @@ from autometric_py import log_active, log_read, log_start, log_stop
 PREAMBLE = """
 import os, signal, sys, time
 import autometric_py as a
-log = a.log_start(sys.argv[1], seconds=0.05)
+log = a.log_start(sys.argv[1], seconds=0.05, pids={"local": os.getpid(), "lives on": 1})
 print(log.sampler_pid, flush=True)
 """
 WAIT = "signal.pause()\n"
@@ -203,6 +203,33 @@ if __name__ == "__main__":
     process = script(code, pipe.path, method)
     assert process.stdout.readline() == "{False} True\n"
     assert process.wait(20) == 0
+
+
+def test_it_starts_with_the_standard_streams_closed(script, pipe):
+    code = """
+import os, sys
+for descriptor in range(3):
+    os.close(descriptor)
+import autometric_py as a
+a.log_phase_set("no streams")
+a.log_start(sys.argv[1], seconds=0.05)
+import signal
+signal.pause()
+"""
+    script(code, pipe.path)
+    assert pipe.fields()[-1] == "no streams"
+
+
+def test_more_processes_than_descriptors_are_followed(script):
+    code = """
+import os, resource, subprocess
+import autometric_py as a
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+a.log_start("/dev/stdout", seconds=0.2, pids=[os.getpid()] * 300)
+input()
+"""
+    process = script(code, stdin=subprocess.PIPE)
+    assert {process.stdout.readline().split("|")[4] for _ in range(600)} == {"0"}
 
 
 def test_an_unguarded_main_is_not_run_again(script, pipe):

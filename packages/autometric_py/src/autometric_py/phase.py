@@ -42,7 +42,7 @@ class Cell:
     def new(cls) -> Cell:
         """A cell of this process's own, without a label."""
         if sys.platform == "linux":
-            descriptor, temporary = os.memfd_create("autometric-phase"), None
+            descriptor, temporary = _not_standard(os.memfd_create("autometric-phase")), None
         else:
             descriptor, name = tempfile.mkstemp(prefix="autometric-phase-")
             temporary = Path(name)
@@ -76,6 +76,18 @@ class Cell:
         os.close(self.descriptor)
         if self.temporary:
             self.temporary.unlink(missing_ok=True)
+
+
+def _not_standard(descriptor: int) -> int:
+    """The same file under a number above those of the standard streams, which may have been closed."""
+    if descriptor > 2:
+        return descriptor
+    import fcntl
+
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)
 
 
 class _Phase:

@@ -55,6 +55,7 @@ STOP = {"stop": True}
 PARENT_CHECK_SECONDS = 1.0
 FINISH_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 3600.0
+SPARE_DESCRIPTORS = 48
 # What the kernel never mixes with another writer's bytes in a pipe.
 PIPE_ATOMIC_BYTES: int = getattr(select, "PIPE_BUF", 512)
 # Signals that a terminal or a scheduler sends to a whole group; the last seconds are what the log is for.
@@ -137,6 +138,9 @@ class Watch:
             self._exit_descriptor = os.pidfd_open(self.pid)
         except (AttributeError, OSError, OverflowError):  # not Linux, no such process, no descriptors left
             return
+        if self._exit_descriptor > _most_descriptors():  # the rest is needed to read /proc
+            self.close()
+            return
         self._exit = select.poll()
         self._exit.register(self._exit_descriptor, select.POLLIN)
 
@@ -171,6 +175,14 @@ def _logical_cores() -> int:
     import psutil
 
     return psutil.cpu_count() or 0
+
+
+@functools.cache
+def _most_descriptors() -> int:
+    """The highest descriptor that may be kept open."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS
 
 
 def _extra(reader: Reader, process: psutil.Process) -> float | None:
