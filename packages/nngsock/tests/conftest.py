@@ -10,8 +10,9 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-import nngsock
 import pytest
+
+import nngsock
 
 PATIENCE = 5_000  # milliseconds for what should come at once
 TRANSPORTS = ("inproc", "ipc", "abstract", "tcp")

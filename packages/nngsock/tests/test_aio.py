@@ -6,8 +6,9 @@ import pickle
 import threading
 import time
 
-import nngsock
 import pytest
+
+import nngsock
 from nngsock import UNRESOLVED
 
 

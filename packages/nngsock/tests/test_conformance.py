@@ -2,8 +2,9 @@
 
 import threading
 
-import nngsock
 import pytest
+
+import nngsock
 
 TRANSPORTS = ("inproc", "ipc", "abstract", "tcp")
 TWO_WAY = [("pair", "pair"), ("pair1", "pair1"), ("poly", "poly"), ("poly", "pair1"), ("bus", "bus")]
@@ -119,7 +120,9 @@ def test_a_dialer_comes_back_when_its_listener_does(make_socket, make_url, trans
     second = make_socket("pair1")
     joined = nngsock.cv()
     nngsock.pipe_notify(second, joined, add=True)
-    nngsock.listen(second, url, fail="error")
+    deadline = nngsock.mclock() + patience
+    while nngsock.listen(second, url, fail="none") == 10:  # NNG frees an abstract name a moment later
+        assert nngsock.mclock() < deadline
     assert nngsock.until(joined, patience)
     assert nngsock.send(dialer, "again", block=patience) == 0
     assert nngsock.recv(second, block=patience) == "again"

@@ -1,8 +1,9 @@
 import copy
 import pickle
 
-import nngsock
 import pytest
+
+import nngsock
 from nngsock import UNRESOLVED, ErrorValue
 from nngsock.errors import exception_for
 

@@ -2,6 +2,7 @@ import gc
 import weakref
 
 import pytest
+
 from nngsock import message
 
 

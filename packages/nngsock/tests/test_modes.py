@@ -3,8 +3,9 @@ import math
 import struct
 from array import array
 
-import nngsock
 import pytest
+
+import nngsock
 from nngsock.modes import decode_typed, encode_raw, receive_mode, send_mode
 
 NAN = float("nan")

@@ -2,8 +2,9 @@ import json
 import pickle
 import struct
 
-import nngsock
 import pytest
+
+import nngsock
 from nngsock.message import take_bytes, take_view
 from nngsock.serial import MAGIC, OUT_OF_BAND_SIZE, PICKLE, codec_for, decode_serial, encode_serial
 

@@ -1,8 +1,9 @@
 import asyncio
 import threading
 
-import nngsock
 import pytest
+
+import nngsock
 from nngsock import cv, forward
 
 

@@ -1,8 +1,9 @@
 import threading
 import time
 
-import nngsock
 import pytest
+
+import nngsock
 
 
 class TestUnconnected:
@@ -192,4 +193,3 @@ def test_ctrl_c_ends_every_wait_at_once_and_loses_nothing(run_script, make_url):
         done = run_script(INTERRUPTED, make_url("ipc"), f"tcp://127.0.0.1:{silent.getsockname()[1]}")
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["[]", "False", "True True", "after"]
-

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any, Protocol
 
 from nngsock._native import NONBLOCK, lib, life, new
-from nngsock.completion import Operation, run_and_wait, submit, too_late
+from nngsock.completion import Gate, Operation, run_and_wait, submit, too_late
 from nngsock.errors import EAGAIN
 from nngsock.message import MESSAGE_P, build, free, from_bytes, take_view
 from nngsock.modes import decode_typed, encode_raw
@@ -33,6 +33,7 @@ class Channel:
 
     __slots__ = (
         "codec_owner",
+        "gate",
         "handle",
         "kept",
         "own_codec",
@@ -42,10 +43,13 @@ class Channel:
         "send_aio",
         "sendmsg",
         "sends_at_once",
-    )  # fmt: skip
+    )
+
+    gate: Gate
 
     def __init__(self, handle: Any, protocol: str, socket: Channel | None = None) -> None:
         self.handle = handle
+        self.gate = Gate(handle, socket.gate if socket else None)
         # A receive that fails at once would end the survey, a send that does would lose whom to answer.
         self.receives_at_once = protocol != "surveyor"
         self.sends_at_once = protocol not in {"rep", "respondent"}
@@ -91,12 +95,12 @@ class Channel:
     def receive(self, timeout: int) -> Operation:
         """The message that is there, or the next, as an operation."""
         if self.kept:
-            return Operation(self, self.kept.popleft(), 0, sending=False)
+            return Operation(self.gate, self.kept.popleft(), 0, sending=False)
         if self.receives_at_once:
             result, message = self.try_receive()
             if result != EAGAIN:
-                return Operation(self, None if result else message, result, sending=False)
-        return submit(self, self.recv_aio, self.handle, timeout)
+                return Operation(self.gate, None if result else message, result, sending=False)
+        return submit(self.gate, self.recv_aio, timeout)
 
     def receive_waiting(self, timeout: int) -> tuple[int, Any]:
         """The message that is there, or the next, as (0, message), or the error."""
@@ -104,7 +108,7 @@ class Channel:
             result, message = self.try_receive()
             if result != EAGAIN:
                 return result, message
-        result, message, interruption = run_and_wait(self.recv_aio, self.handle, timeout)
+        result, message, interruption = run_and_wait(self.gate, self.recv_aio, timeout)
         if interruption is not None:
             if not result:  # it came in that very moment: the next receive gets it
                 self.kept.append(message)
@@ -125,8 +129,8 @@ class Channel:
             if result != EAGAIN:
                 if result:
                     free(message)
-                return Operation(self, None, result, sending=True)
-        return submit(self, self.send_aio, self.handle, timeout, message)
+                return Operation(self.gate, None, result, sending=True)
+        return submit(self.gate, self.send_aio, timeout, message)
 
     def send_waiting(self, message: Any, timeout: int) -> int:
         """Send, and wait until it is on its way: 0, or the error, and the message is still ours."""
@@ -134,7 +138,7 @@ class Channel:
             result = self.try_send(message)
             if result != EAGAIN:
                 return result
-        result, _, interruption = run_and_wait(self.send_aio, self.handle, timeout, message)
+        result, _, interruption = run_and_wait(self.gate, self.send_aio, timeout, message)
         if interruption is not None:
             if result:
                 free(message)

@@ -134,12 +134,52 @@ class Task(Protocol):
         """Whether it tells the user that this connection is closed."""
 
 
+class Gate:
+    """What operations are submitted through, so that none meets the closing of its socket.
+
+    NNG forgets an operation that comes while it closes the socket, and cancelling that one later aborts the
+    process.
+
+    Args:
+        handle: NNG's socket or context.
+        socket: For a context, the gate of its socket.
+    """
+
+    __slots__ = ("_closed", "_lock", "_socket", "handle")
+
+    _lock: threading.RLock
+
+    def __init__(self, handle: Any, socket: Gate | None = None) -> None:
+        self.handle = handle
+        self._socket = socket or self
+        self._closed = False
+        # Re-entrant, since the garbage collector may close a socket while another one is submitted to.
+        self._lock = self._socket._lock if socket else _new_rlock()  # noqa: SLF001 - same class
+
+    def start(self, function: Callable[[Any, Any], None], aio: Any) -> bool:
+        """Have a function of NNG start an operation; False if the gate is closed."""
+        with self._lock:
+            if self._closed or self._socket._closed or life.halted:  # noqa: SLF001 - same class
+                return False
+            function(self.handle, aio)
+            return True
+
+    def close(self) -> None:
+        """Let nothing in any more."""
+        with self._lock:
+            self._closed = True
+
+    def belongs_to(self, other: Gate) -> bool:
+        """Whether it is that gate, or of a context of that socket."""
+        return other in {self, self._socket}
+
+
 class Operation:
     """One send or receive, from its submission to its outcome.
 
     Attributes:
         aio: NNG's handle; None if the operation ended before one was needed.
-        channel: The channel it runs on, for `close(linger=)`.
+        gate: What it was submitted through.
         key: The key of the aio in `pending`.
         message: What is to be sent, or what has been received: ours to free.
         result: None while under way, then 0 or the error number.
@@ -149,12 +189,12 @@ class Operation:
         users: How many (the callback, cancellers) still use the aio.
     """
 
-    __slots__ = ("aio", "channel", "key", "lock", "message", "result", "sending", "tasks", "users", "wakers")
+    __slots__ = ("aio", "gate", "key", "lock", "message", "result", "sending", "tasks", "users", "wakers")
 
-    def __init__(self, channel: object, message: Any, result: int | None, *, sending: bool) -> None:
+    def __init__(self, gate: Gate, message: Any, result: int | None, *, sending: bool) -> None:
         self.aio: Any = None
         self.key = 0
-        self.channel = channel
+        self.gate = gate
         self.message = message
         self.result = result
         self.sending = sending
@@ -221,8 +261,11 @@ class Operation:
 
     def cancel(self) -> None:
         """Ask NNG to end it; the outcome comes through the callback as always."""
-        if life.forked:
-            return
+        if not life.halted:  # at exit all are ended, and afterwards NNG would abort the process
+            self.abort()
+
+    def abort(self) -> None:
+        """Cancel, whatever state the library is in."""
         with self.lock:
             if self.result is not None:
                 return
@@ -277,41 +320,38 @@ else:
         return lock.acquire(timeout=min(max(seconds, 0), threading.TIMEOUT_MAX))
 
 
-def submit(
-    channel: Any, start: Callable[[Any, Any], None], handle: Any, timeout: int, message: Any = None
-) -> Operation:
+def submit(gate: Gate, start: Callable[[Any, Any], None], timeout: int, message: Any = None) -> Operation:
     """Give NNG one operation.
 
     Args:
-        channel: The channel it belongs to.
-        start: The function of NNG that starts it, called with the handle and the aio.
-        handle: NNG's socket or context.
+        gate: The gate of the socket or context.
+        start: The function of NNG that starts it.
         timeout: In milliseconds, -1 for ever, `DEFAULT` for the socket's option.
         message: What to send; None for a receive.
     """
-    sending = message is not None
-    if life.halted:
-        return Operation(channel, message, too_late(), sending=sending)
-    operation = Operation(channel, message, None, sending=sending)
     key, aio = take_aio()
+    operation = Operation(gate, message, None, sending=message is not None)
     operation.key = key
     operation.aio = aio
     _set_timeout(aio, timeout)
-    if sending:
+    if message is not None:
         _set_message(aio, message)
     pending[key] = operation  # before the start: the callback may run before that returns
-    start(handle, aio)
+    if not gate.start(start, aio):
+        del pending[key]
+        keep_aio(key, aio)
+        operation.result = too_late()
     return operation
 
 
 def run_and_wait(
-    start: Callable[[Any, Any], None], handle: Any, timeout: int, message: Any = None
+    gate: Gate, start: Callable[[Any, Any], None], timeout: int, message: Any = None
 ) -> tuple[int, Any, BaseException | None]:
     """Give NNG one operation and wait for its outcome, with as little as that takes.
 
     Args:
-        start: The function of NNG that starts it, called with the handle and the aio.
-        handle: NNG's socket or context.
+        gate: The gate of the socket or context.
+        start: The function of NNG that starts it.
         timeout: In milliseconds, -1 for ever, `DEFAULT` for the socket's option.
         message: What to send; None for a receive.
 
@@ -319,8 +359,6 @@ def run_and_wait(
         0 or the error number; the message that has been received, or that could not be sent; what
         interrupted the wait, which has then cancelled the operation (it may have succeeded just before).
     """
-    if life.halted:
-        return too_late(), message, None
     key, aio = take_aio()
     over = _new_lock()
     over.acquire()
@@ -330,14 +368,14 @@ def run_and_wait(
         _set_message(aio, message)
     interruption = None
     try:
-        start(handle, aio)
-        acquire(over)
+        if gate.start(start, aio):
+            acquire(over)
     except BaseException as error:  # raised by a signal handler
         interruption = error
         _end(aio, over)
-    if pending.pop(key, None) is not None:  # interrupted before it started
+    if pending.pop(key, None) is not None:  # it was not started
         keep_aio(key, aio)
-        return ECANCELED, message, interruption
+        return ECANCELED if interruption else too_late(), message, interruption
     result: int = _result_of(aio)
     if message is None and not result:
         message = _message_of(aio)
@@ -360,7 +398,7 @@ def _end(aio: Any, over: threading.Lock) -> None:
 
 
 def too_late() -> int:
-    """The error of an operation at the interpreter's exit; in a forked child, raise."""
+    """The error of an operation on what is closed, or at the interpreter's exit; in a forked child, raise."""
     if life.forked:
         _native.refuse()
     return ECLOSED
@@ -449,11 +487,11 @@ def _exit() -> None:
         return
     life.close()
     _callback_thread.stop()
-    for end in _at_exit:
+    for end in reversed(_at_exit):
         end()
     for operation in list(pending.values()):
         if isinstance(operation, Operation):
-            operation.cancel()
+            operation.abort()
 
 
 atexit.register(_exit)

@@ -32,12 +32,12 @@ _FOR_EVER = -1
 class Receiver:
     """Calls a function with each message of a socket. Made by `on_message`; ends with the socket."""
 
-    __slots__ = ("__weakref__", "_aio", "_fn", "_handle", "_inbox", "_key", "_lock", "_marks", "_working")
+    __slots__ = ("__weakref__", "_aio", "_fn", "_gate", "_inbox", "_key", "_lock", "_marks", "_working")
 
     def __init__(self, socket: Socket, fn: Callable[[memoryview, int], object]) -> None:
-        handle = channel_of(socket).handle
+        gate = channel_of(socket).gate
         self._key, self._aio = completion.take_aio()
-        self._handle = handle
+        self._gate = gate
         self._fn = fn
         # Messages with their pipes, and what is to be called between them.
         self._inbox: deque[tuple[memoryview, int] | Callable[[], object]] = deque()
@@ -68,12 +68,13 @@ class Receiver:
 
     def interrupt(self) -> None:
         """End the receive that is under way; if it ends as cancelled, nothing had come before."""
-        if not life.forked:
+        if not life.halted:
             _cancel(self._aio)
 
     def _arm(self) -> None:
         completion.pending[self._key] = self
-        _recv_aio(self._handle, self._aio)
+        if not self._gate.start(_recv_aio, self._aio):
+            del completion.pending[self._key]
 
     def __call__(self) -> None:
         """Take what has come, have the next come, then handle it; called by NNG."""
@@ -97,7 +98,7 @@ class Receiver:
         with self._lock:
             marks, self._marks = self._marks, []
         out = new(MESSAGE_P)
-        while not _recv_now(self._handle, out, NONBLOCK):
+        while not _recv_now(self._gate.handle, out, NONBLOCK):
             self._take(out[0])
         self._inbox.extend(marks)
 

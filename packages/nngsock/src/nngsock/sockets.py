@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from nngsock import endpoints, options, pipes, stats, transfer
 from nngsock._native import lib, life, new, nng
 from nngsock.channel import Channel
-from nngsock.completion import Operation, pending
+from nngsock.completion import Gate, Operation, at_exit, pending
 from nngsock.errors import ECLOSED, check
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class _Transferring:
             0, or the error 7 with an `NngWarning` if it is closed.
         """
         if linger is not None:
-            _wait_for_sends(self.channel, linger)
+            _wait_for_sends(self.channel.gate, linger)
         code = self.try_close()
         return endpoints.warn(code) if code else 0
 
@@ -78,6 +78,7 @@ class _Transferring:
         if self._closed:
             return ECLOSED
         self._closed = True
+        self.channel.gate.close()
         self._finalizer.detach()
         return self._close()
 
@@ -119,6 +120,7 @@ class Socket(_Transferring):
         self.endpoints = endpoints.EndpointList()
         self.watch = pipes.PipeWatch(self.handle)
         self._closed = False
+        _open.add(self)
         self._finalizer = weakref.finalize(self, _finalize, lib.nng_close, self.handle)
         self._finalizer.atexit = False
 
@@ -218,19 +220,29 @@ class Context(_Transferring):
         return code
 
 
+_open: weakref.WeakSet[Socket] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    """At the interpreter's exit: whoever still waits for something gets error 7."""
+    for sock in list(_open):
+        sock.try_close()
+
+
+at_exit(_close_all)
+
+
 def _finalize(close: Any, handle: Any) -> None:
     """Close what nobody holds any more."""
     if not life.forked:
         close(handle)
 
 
-def _wait_for_sends(channel: Channel, linger: float) -> None:
+def _wait_for_sends(gate: Gate, linger: float) -> None:
     deadline = time.monotonic() + linger / 1000
     for operation in list(pending.values()):
-        if isinstance(operation, Operation) and operation.sending:
-            owner = operation.channel
-            if isinstance(owner, Channel) and channel in {owner, owner.codec_owner}:
-                operation.wait(max(deadline - time.monotonic(), 0))
+        if isinstance(operation, Operation) and operation.sending and operation.gate.belongs_to(gate):
+            operation.wait(max(deadline - time.monotonic(), 0))
 
 
 def socket(

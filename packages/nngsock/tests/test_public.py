@@ -1,0 +1,39 @@
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import nngsock
+
+MODULES = [m.name for m in pkgutil.walk_packages(nngsock.__path__, "nngsock.")]
+
+
+def test_everything_that_is_exported_exists_and_is_documented():
+    assert isinstance(nngsock.__all__, tuple)
+    assert len(set(nngsock.__all__)) == len(nngsock.__all__)
+    for name in nngsock.__all__:
+        value = getattr(nngsock, name)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            assert value.__doc__, name
+
+
+def test_nothing_public_is_forgotten():
+    exported = set(nngsock.__all__)
+    for name, value in vars(nngsock).items():
+        if not name.startswith("_") and not inspect.ismodule(value):
+            assert name in exported, name
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_in_the_docstrings_run(module):
+    found = importlib.import_module(module)
+    results = doctest.testmod(found, extraglobs={"nngsock": nngsock})
+    assert results.failed == 0
+
+
+def test_there_are_examples():
+    finder = doctest.DocTestFinder()
+    examples = [t for m in MODULES for t in finder.find(importlib.import_module(m)) if t.examples]
+    assert len(examples) > 10
