@@ -3,10 +3,13 @@ import pytest
 from targets_py import (
     TarValidateError,
     cross,
+    map,  # noqa: A004 - as scripts do
+    sample,
     tar_branch_index,
     tar_branch_names,
     tar_branches,
     tar_meta,
+    tar_pattern,
 )
 
 SCRIPT = """
@@ -71,3 +74,21 @@ def test_what_is_no_pattern(project):
         tar_branches("nope")
     with pytest.raises(TarValidateError, match="targets not in metadata: w"):
         tar_branches("y", "map(w)")
+
+
+def test_a_pattern_can_be_tried_out():
+    frame = tar_pattern(cross("x", map("y", "z")), x=2, y=2, z=2)
+    assert frame.columns == ["x", "y", "z"]
+    assert frame.rows() == [
+        ("x_1", "y_1", "z_1"),
+        ("x_1", "y_2", "z_2"),
+        ("x_2", "y_1", "z_1"),
+        ("x_2", "y_2", "z_2"),
+    ]
+    assert tar_pattern("slice(x, index=[-1, 0])", x=3).rows() == [("x_3",), ("x_1",)]
+    assert tar_pattern(sample("x", n=2), x=9, seed=1).equals(tar_pattern(sample("x", n=2), x=9, seed=1))
+    assert tar_pattern(map("x"), x=0).rows() == []
+    with pytest.raises(TarValidateError, match="needs the length of y, as in y=3"):
+        tar_pattern(map("x", "y"), x=1)
+    with pytest.raises(TarValidateError, match="needs a pattern"):
+        tar_pattern(None)

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from targets_py import TarValidateWarning, tar_config_set, tar_mermaid
-from targets_py.look import Vertex, label_lines, legend_entries
+from targets_py.look import Vertex
 from targets_py.mermaid import mermaid_text
 from targets_py.network import Network
 
@@ -81,28 +81,6 @@ def test_more_edges_than_renderers_draw(project):
     project.script('pipeline = [tar_target("x", 1), *(tar_target(f"y{i}", "x") for i in range(501))]')
     with pytest.warns(TarValidateWarning, match="501 edges"):
         mermaid()
-
-
-def test_labels():
-    vertex = Vertex("fit", "pattern", "a model of everything", "completed", 0.012, 4371, 3)
-    assert label_lines(vertex, ["branches", "time", "size"], 30) == ["fit", "12ms", "4.37 kB", "3 branches"]
-    assert label_lines(vertex, ["description"], 10) == ["fit", "a model..."]
-    assert label_lines(Vertex("a_long_name", "stem"), ["time", "branches"], 6) == ["a_l..."]
-    assert label_lines(Vertex("name", "stem"), [], 2) == [".."]
-
-
-def test_the_legend_names_what_occurs():
-    vertices = [
-        Vertex("x", "stem", status="outdated"),
-        Vertex("f", "function"),
-        Vertex("y", "stem", status="completed"),
-    ]
-    assert legend_entries(vertices) == [
-        ("status", "completed", "Completed"),
-        ("status", "outdated", "Outdated"),
-        ("type", "stem", "Regular\ntarget"),
-        ("type", "function", "Function"),
-    ]
 
 
 def test_an_edge_is_written_once():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from targets_py.places import StrPath
     from targets_py.storage.records import Record
 
-__all__ = ("tar_branch_index", "tar_branch_names", "tar_branches")
+__all__ = ("tar_branch_index", "tar_branch_names", "tar_branches", "tar_pattern")
 
 
 def tar_branch_names(name: str, index: int | Sequence[int], store: StrPath | None = None) -> list[str]:
@@ -102,6 +102,39 @@ def tar_branches(
     columns = [[children[dimension][number] for number in grid[dimension]] for dimension in dimensions]
     names = branch_names(name, {dimension: grid[dimension] for dimension in dimensions}, children)
     return table(dict.fromkeys(["name", *dimensions], "str"), zip(names, *columns, strict=True))
+
+
+def tar_pattern(pattern: Pattern | str, seed: int | None = 0, **lengths: int) -> pl.DataFrame:
+    """Try out how a pattern branches, without a pipeline.
+
+    Args:
+        pattern: As in `tar_target(pattern=)`.
+        seed: Seed of `sample()`.
+        **lengths: Name of each target that it branches over -> how many elements that has.
+
+    Returns:
+        A frame with one row for each branch, and for each target a column of its elements `x_1`, `x_2`, ...
+
+    Raises:
+        TarValidateError: The length of a target is missing.
+        TarRunError: The lengths do not fit together.
+
+    Example:
+        >>> tar_pattern(cross("x", "y"), x=1, y=2).rows()
+        [('x_1', 'y_1'), ('x_1', 'y_2')]
+    """
+    parsed = as_pattern(pattern)
+    if parsed is None:
+        raise TarValidateError("tar_pattern() needs a pattern, such as map('x')")
+    dimensions = parsed.dimensions()
+    missing = [name for name in dimensions if name not in lengths]
+    if missing:
+        raise TarValidateError(
+            f"tar_pattern() needs the length of {', '.join(missing)}, as in {missing[0]}=3"
+        )
+    grid = parsed.grid(lengths, seed)
+    columns = [[f"{name}_{number + 1}" for number in grid[name]] for name in dimensions]
+    return table(dict.fromkeys(dimensions, "str"), zip(*columns, strict=True))
 
 
 def _samples(pattern: Pattern) -> bool:

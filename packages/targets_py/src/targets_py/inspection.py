@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from targets_py.script import Pipeline
     from targets_py.selection import Selection, Selector
 
-__all__ = ("tar_deps", "tar_deps_raw", "tar_described_as", "tar_outdated", "tar_sitrep", "tar_validate")
+__all__ = ("tar_deps", "tar_described_as", "tar_outdated", "tar_sitrep", "tar_validate")
 
 CUES = ("meta", "always", "never", "command", "depend", "format", "repository", "iteration", "file", "seed")
 SITREP_SCHEMA: Schema = {"name": "str", **dict.fromkeys(CUES, "bool")}
@@ -197,8 +197,6 @@ def tar_deps(expr: str | Callable[..., Any], command: bool = False) -> list[str]
     parameters = {parameter.name for parameter in found.parameters} if command else set()
     return sorted(found.globals | parameters)
 
-
-tar_deps_raw = tar_deps
 
 
 def inspect(

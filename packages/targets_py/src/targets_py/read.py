@@ -55,7 +55,7 @@ def tar_read(
     """
     place = existing_store(store)
     with project_on_path():
-        return _read(name, branches, _records(place, meta), place)
+        return read_target(name, _records(place, meta), place, branches)
 
 
 def tar_load(
@@ -194,7 +194,7 @@ def _load(
     with project_on_path():
         for name in chosen:
             try:
-                values[name] = _read(name, branches, records, place)
+                values[name] = read_target(name, records, place, branches)
             except TarError as error:
                 if strict:
                     raise
@@ -236,9 +236,13 @@ def _records(store: Store, meta: pl.DataFrame | None) -> Mapping[str, Record]:
     return Metadata.load(store).records if meta is None else _FrameRecords(meta, store)
 
 
-def _read(
-    name: str, branches: int | Sequence[int] | None, records: Mapping[str, Record], store: Store
+def read_target(
+    name: str,
+    records: Mapping[str, Record],
+    store: Store,
+    branches: int | Sequence[int] | None = None,
 ) -> Any:
+    """The value of a target, see `tar_read()`."""
     record = records.get(name)
     if record is None:
         raise unknown_target(name, records)
