@@ -145,6 +145,13 @@ def test_errors_and_warnings_of_workers(project):
         class Special(Exception):
             pass
 
+        class OneWay(Exception):
+            def __init__(self, a, b):
+                super().__init__(f"{a} and {b}")
+
+        def raise_one_way():
+            raise OneWay(1, 2)
+
         def bad(v):
             warnings.warn("careful")
             if v == 2:
@@ -157,6 +164,7 @@ def test_errors_and_warnings_of_workers(project):
             tar_target("y", lambda x: bad(x), pattern=map("x")),
             tar_target("gone", lambda: tar_cancel()),
             tar_target("unstorable", lambda: (v for v in "ab")),
+            tar_target("one_way", lambda: raise_one_way()),
         ]
     """
     made = project.make(LOCAL + textwrap.dedent(script))
@@ -168,6 +176,7 @@ def test_errors_and_warnings_of_workers(project):
     assert project.records[good].warnings == "careful"
     assert made.reporter.messages[good] == "careful"
     assert project.records["unstorable"].error.startswith("Error storing output")
+    assert project.records["one_way"].error == "1 and 2"
 
 
 def test_stop_records_what_came_back_and_ends_the_workers(project):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from targets_py import TarRunError
+from targets_py import TarRunError, TarWarning
 from targets_py.engine.workspace import load_workspace
 
 SCRIPT = """
@@ -274,3 +274,36 @@ def test_workspaces(project):
     project.make(script.format(", workspace_on_error=False"))
 
     assert sorted(path.name for path in project.store.workspaces.iterdir()) == sorted(["fine", *children])
+
+
+def test_a_workspace_that_cannot_be_saved_is_no_failure(project):
+    script = """
+        import threading
+
+        def locked():
+            lock = threading.Lock()
+            return lambda: lock.nothing
+
+        tar_option_set(error="continue")
+        pipeline = [tar_target("x", locked()), tar_target("y", lambda: 1)]
+    """
+    with pytest.warns(TarWarning) as caught:
+        made = project.make(script)
+
+    texts = [str(warning.message) for warning in caught]
+    assert any("lock cannot be hashed" in text for text in texts)
+    assert any(text.startswith("could not save the workspace of x") for text in texts)
+
+    assert made.progress == {"x": "errored", "y": "completed"}
+
+
+def test_a_value_that_cannot_be_split_leaves_the_stored_one(project):
+    script = """
+        tar_option_set(error="continue")
+        pipeline = [tar_target("x", lambda: {}), tar_target("y", lambda x: x, pattern=map("x"))]
+    """
+    project.make(script.format([1, 2]))
+    project.make(script.format({1, 2}))
+
+    assert project.records["x"].error is not None
+    assert project.value("x") == [1, 2]

@@ -357,7 +357,10 @@ def test_packages_and_library(project):
         """
         pipeline = [
             tar_target(
-                "x", "only_here.value + json.loads('1')", packages=["only_here", "json.decoder"], library="lib"
+                "x",
+                "only_here.value + json.loads('1')",
+                packages=["only_here", "json.decoder"],
+                library="lib",
             ),
             tar_target("y", lambda: 1, packages=["no_such_module"], error="continue"),
         ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from targets_py.definition.cue import Cue
+    from targets_py.definition.options import Options
     from targets_py.definition.resources import Resources
 
 
@@ -185,14 +186,27 @@ def _declare(
 ) -> Target:
     check_name(name)
     options = current_options()
-    values = {key: getattr(options, key) for key in _SETTINGS if key != "pattern"}
-    values["garbage_collection"] = options.garbage_collection is True
-    cue = options.cue
-    for key, value in given.items():
-        values[key] = TARGET_CHECKS[key](f"{key} of target {name}", value)
-    cue = values.pop("cue", cue)
-    settings = Settings(**values, pattern=_check_pattern(name, pattern, values["iteration"]))
+    settings = _default_settings(options)
+    values = {key: TARGET_CHECKS[key](f"{key} of target {name}", value) for key, value in given.items()}
+    cue = values.pop("cue", options.cue)
+    if pattern is not None:
+        values["pattern"] = _check_pattern(name, pattern, values.get("iteration", settings.iteration))
+    if values:
+        settings = replace(settings, **values)
     return Target(name, _command(name, command, string), settings, cue, _deps(name, deps))
+
+
+_latest: tuple[Options, Settings] | None = None
+
+
+def _default_settings(options: Options) -> Settings:
+    """The settings that options stand for; thousands of targets share one object."""
+    global _latest
+    if _latest is None or _latest[0] is not options:
+        values = {key: getattr(options, key) for key in _SETTINGS if key != "pattern"}
+        values["garbage_collection"] = options.garbage_collection is True
+        _latest = options, Settings(**values)
+    return _latest[1]
 
 
 def _command(name: str, value: Any, string: str | None) -> Command | None:

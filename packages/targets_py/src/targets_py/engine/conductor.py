@@ -5,6 +5,7 @@ It does not run anything itself: the loops in `run` and `crew` take tasks from i
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,7 +15,7 @@ from targets_py.engine.queue import NODE
 from targets_py.engine.values import NULL, Given, Lazy, Reference, Slice, Stored, Whole
 from targets_py.engine.worker import Job, Outcome, Site, Work, error_text, run_target
 from targets_py.engine.workspace import Workspace, save_workspace
-from targets_py.errors import TarRunError
+from targets_py.errors import TarFileError, TarRunError, TarWarning
 
 if TYPE_CHECKING:
     from targets_py.definition.options import Options
@@ -336,8 +337,12 @@ class Conductor:
             inputs,
             traceback,
         )
-        save_workspace(self.site.store, workspace)
-        self.ledger.saved_workspace(candidate)
+        try:
+            save_workspace(self.site.store, workspace)
+        except TarFileError as error:  # it helps to look at a failure, and must not be one
+            warnings.warn(str(error), TarWarning, stacklevel=2)
+        else:
+            self.ledger.saved_workspace(candidate)
 
 
 def _stop(name: str, outcome: Outcome) -> NoReturn:

@@ -127,7 +127,9 @@ class _CrewRunner:
             while self._conductor.ready or self._flying or self._waiting:
                 self._decide()
                 self._drain()
-                if not self._conductor.ready and not self._push_waiting() and self._flying:
+                if self._conductor.ready or self._push_waiting():
+                    continue
+                if self._flying or self._waiting:
                     self._controller.wait(mode="one", seconds_timeout=WAITING_SECONDS)
         except TarRunError:
             self._record_resolved()
@@ -251,7 +253,10 @@ class _CrewRunner:
             timed_out = row["code"] == TIMED_OUT and seconds is not None
             text = f"timed out after {seconds:g} seconds" if timed_out else str(row["error"])
             return Outcome("errored", error=text, traceback=row["trace"] or "")
-        outcome: Outcome = loads(row["result"])
+        try:
+            outcome: Outcome = loads(row["result"])
+        except Exception as error:
+            return Outcome("errored", error=f"the worker's answer cannot be read: {error_text(error)}")
         if outcome.status != "completed":
             return outcome
         if outcome.info is None:

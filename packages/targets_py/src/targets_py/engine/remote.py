@@ -55,13 +55,12 @@ def run_on_worker(bundle: Bundle, work: bytes, job: bytes) -> bytes:
 
 
 def _pack(outcome: Outcome, bundle: Bundle) -> bytes:
-    try:
-        return dumps(outcome, bundle.modules)
-    except Exception:
-        if outcome.exception is None:
-            raise
-        outcome.exception = None  # an error that cannot travel: its text and class do
-        return dumps(outcome, bundle.modules)
+    if outcome.exception is not None:
+        try:
+            loads(dumps(outcome.exception, bundle.modules))
+        except Exception:
+            outcome.exception = None  # an error that cannot travel: its text and its class do
+    return dumps(outcome, bundle.modules)
 
 
 def _take_post(bundle: Bundle) -> _Post:

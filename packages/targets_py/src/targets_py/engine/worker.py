@@ -251,6 +251,10 @@ def _convert(work: Work, outcome: Outcome) -> None:
 def _store(work: Work, job: Job, site: Site, outcome: Outcome) -> None:
     settings = work.target.settings
     form = get_format(outcome.format)
+    # Downstream targets see what is read from the store, which differs from the value in some formats.
+    reread = form.lossy or settings.storage == "none"
+    if work.buds and not reread:
+        outcome.children = _buds(job, site, outcome.value, settings.iteration)
     if settings.storage == "none":
         outcome.info = site.store.look(job.name, outcome.format, outcome.value)
         outcome.data = outcome.info.file_hash
@@ -259,12 +263,13 @@ def _store(work: Work, job: Job, site: Site, outcome: Outcome) -> None:
         options = settings.resources.of(outcome.format)
         outcome.info = site.store.write(job.name, outcome.format, outcome.value, options)
         outcome.data = hashed or outcome.info.file_hash
-    if work.buds:
-        value = outcome.value
-        if form.lossy or settings.storage == "none":  # downstream targets see what is read
-            value = site.store.read_object(job.name, outcome.format, outcome.info.path)
-        slices = split(value, settings.iteration, job.name)
-        outcome.children = bud_names(job.name, slices, settings.iteration, site.code)
+    if work.buds and reread:
+        value = site.store.read_object(job.name, outcome.format, outcome.info.path)
+        outcome.children = _buds(job, site, value, settings.iteration)
+
+
+def _buds(job: Job, site: Site, value: Any, iteration: str) -> list[str]:
+    return bud_names(job.name, split(value, iteration, job.name), iteration, site.code)
 
 
 def _hash(code: Code, value: Any) -> str | None:
