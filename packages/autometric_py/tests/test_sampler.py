@@ -279,6 +279,35 @@ def test_descendants_have_lines_of_their_own_and_go_when_they_end(tmp_path, scri
     made.close()
 
 
+def test_a_descendant_that_is_attached_has_one_line(tmp_path, sleeper):
+    log = tmp_path / "x.log"
+    made = Sampler(options(log, [["me", os.getpid()]], children=True), lambda: "p", queue.SimpleQueue())
+
+    def names():
+        log.unlink(missing_ok=True)
+        made._tick()
+        return [line.split("|")[3] for line in log.read_text().splitlines() if f"|{sleeper.pid}|" in line]
+
+    assert names() == ["me/sleep"]
+    made._obey({"attach": ["mine", sleeper.pid]})
+    assert names() == ["mine"]
+    made.close()
+
+
+def test_descendants_go_with_the_process_that_is_detached(tmp_path, script):
+    process = script(PARENT, stdin=subprocess.PIPE)
+    process.stdout.readline()
+    log = tmp_path / "x.log"
+    pids = [["job", process.pid], ["init", 2**22 + 5]]
+    made = Sampler(options(log, pids, children=True), lambda: "p", queue.SimpleQueue())
+    made._obey({"detach": process.pid})
+    made._tick()
+    assert [line.split("|")[3] for line in log.read_text().splitlines()] == ["init"]
+    made.close()
+    print("exec\nkill", file=process.stdin, flush=True)
+    process.stdout.readline()
+
+
 MIDDLE = """
 import subprocess
 print(subprocess.Popen(["sleep", "600"]).pid, flush=True)

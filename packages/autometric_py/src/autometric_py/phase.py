@@ -7,7 +7,6 @@ import contextlib
 import mmap
 import os
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +43,8 @@ class Cell:
         if sys.platform == "linux":
             descriptor, temporary = _not_standard(os.memfd_create("autometric-phase")), None
         else:
+            import tempfile
+
             descriptor, name = tempfile.mkstemp(prefix="autometric-phase-")
             temporary = Path(name)
         os.ftruncate(descriptor, CELL_BYTES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import io
 import re
-from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
@@ -120,7 +119,7 @@ def render(log: Log, title: str, memory: str, time: str) -> str:
         _section("CPU of each process", _figure(good, "core", "CPU, % of one core", time)),
         *(_section(heading, _table(log_summary(good, by), memory, time)) for heading, by in TABLES),
     ]
-    template = Template(resources.files("autometric_py").joinpath("report.html").read_text("utf-8"))
+    template = Template(Path(__file__).with_name("report.html").read_text("utf-8"))
     return template.substitute(
         title=html.escape(title),
         note=html.escape(f"{note}; autometric-py {log_version()}"),

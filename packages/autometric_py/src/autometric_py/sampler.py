@@ -284,7 +284,8 @@ class Sampler:
         self._phase = phase
         self._orders = orders
         self._watches = [Watch(name, pid, self._readers) for name, pid in options["pids"]]
-        self._descendants: dict[int, tuple[str, Watch]] = {}  # with the name of whom they descend from
+        self._descendants: dict[int, Watch] = {}
+        self._ancestors: dict[int, Watch] = {}  # whom each of them descends from
         if self._children:
             self._find_descendants()
         self._due = time.monotonic() + self._seconds
@@ -298,7 +299,7 @@ class Sampler:
 
     def close(self) -> None:
         """Give back the descriptors of those that were followed."""
-        for watch in [*self._watches, *(watch for _, watch in self._descendants.values())]:
+        for watch in [*self._watches, *self._descendants.values()]:
             watch.close()
 
     def _loop(self) -> None:
@@ -330,41 +331,49 @@ class Sampler:
     def _obey(self, order: Mapping[str, Any]) -> None:
         if "attach" in order:
             name, pid = order["attach"]
+            self._forget(pid)
             self._watches.append(Watch(name, pid, self._readers))
             return
         for watch in [w for w in self._watches if w.pid == order["detach"]]:
             watch.close()
             self._watches.remove(watch)
+            for pid in [pid for pid, ancestor in self._ancestors.items() if ancestor is watch]:
+                self._forget(pid)
 
     def _descendant_lines(self, phase: str) -> list[str]:
         """Lines of those that still live; new ones get their first line at the next beat."""
         lines = []
-        for pid, (_, watch) in list(self._descendants.items()):
+        for pid, watch in list(self._descendants.items()):
             line = self._line(watch, phase)
             if watch.ended:
-                del self._descendants[pid]
+                self._forget(pid)
             else:
                 lines.append(line)
         self._find_descendants()
         return lines
+
+    def _forget(self, pid: int) -> None:
+        """Follow a descendant no longer, if it is one."""
+        watch = self._descendants.pop(pid, None)
+        if watch is not None:
+            watch.close()
+            del self._ancestors[pid]
 
     def _find_descendants(self) -> None:
         """Begin to follow new descendants; one whose parent ends before it is still followed."""
         import psutil
 
         processes = {p.pid: p.info for p in psutil.process_iter(["ppid", "name"])}
-        named = {watch.pid for watch in self._watches}
-        ancestors = {pid: ancestor for pid, (ancestor, _) in self._descendants.items()}
-        ancestors.update({watch.pid: watch.name for watch in self._watches if not watch.ended})
+        named = {watch.pid for watch in self._watches} | {os.getpid()}
+        ancestors = self._ancestors | {watch.pid: watch for watch in self._watches if not watch.ended}
         for pid, info in _descendants(processes, set(ancestors)):
             ancestor = ancestors.setdefault(pid, ancestors[info["ppid"]])
-            if pid in named or pid == os.getpid():
-                continue
-            name = clean_label(f"{ancestor}/{info['name']}")
+            name = clean_label(f"{ancestor.name}/{info['name']}")
             if pid in self._descendants:
-                self._descendants[pid][1].name = name  # it may run another program by now
-            else:
-                self._descendants[pid] = (ancestor, Watch(name, pid, self._readers))
+                self._descendants[pid].name = name  # it may run another program by now
+            elif pid not in named:
+                self._descendants[pid] = Watch(name, pid, self._readers)
+                self._ancestors[pid] = ancestor
 
 
 def _descendants(processes: Mapping[int, Mapping[str, Any]], roots: set[int]) -> Iterator[tuple[int, Any]]:
