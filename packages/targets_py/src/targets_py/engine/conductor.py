@@ -6,8 +6,8 @@ It does not run anything itself: the loops in `run` and `crew` take tasks from i
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from targets_py.definition.options import tar_option_export
 from targets_py.engine.branching import bud_names, split
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from targets_py.storage.records import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A stem or branch that has to run."""
 
     candidate: Candidate

@@ -6,8 +6,7 @@ code are computed once per target; a branch adds what it branches over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from targets_py.definition.seeds import derive_seed
 from targets_py.engine.branching import branch_names
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from targets_py.engine.schedule import Expansion
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A stem or branch that is to be decided.
 
     Attributes:
@@ -46,8 +44,7 @@ class Candidate:
     depends: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Common:
+class _Common(NamedTuple):
     """What the branches of a pattern share."""
 
     depends: dict[str, str]

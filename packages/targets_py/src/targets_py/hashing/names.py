@@ -176,6 +176,9 @@ def compile_alone(node: ast.ClassDef | ast.Module) -> CodeType | None:
 
 def assigned_first(tree: ast.Module) -> frozenset[str]:
     """Names that source gives a value before it reads them; reads inside functions come later."""
+    one_expression = len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
+    if one_expression and not any(isinstance(node, ast.NamedExpr) for node in ast.walk(tree)):
+        return frozenset()  # most commands
     read: set[str] = set()
     assigned: set[str] = set()
     for name, stores in _in_order(tree):
