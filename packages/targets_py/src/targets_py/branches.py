@@ -36,6 +36,10 @@ def tar_branch_names(name: str, index: int | Sequence[int], store: StrPath | Non
 
     Raises:
         TarValidateError: No such pattern, or a position out of range.
+
+    Example:
+        >>> tar_branch_names("fit", [0, -1])
+        ['fit_...', 'fit_...']
     """
     record = _record(name, Metadata.load(existing_store(store)).records)
     if record.type != "pattern" or not record.children:
@@ -52,6 +56,10 @@ def tar_branch_index(names: str | Sequence[str], store: StrPath | None = None) -
 
     Raises:
         TarValidateError: A name that is no recorded branch.
+
+    Example:
+        >>> tar_branch_index(tar_branch_names("fit", [2, 0]))
+        [2, 0]
     """
     records = Metadata.load(existing_store(store)).records
     wanted = [names] if isinstance(names, str) else list(names)
@@ -86,6 +94,10 @@ def tar_branches(
 
     Raises:
         TarValidateError: It is no target, has no pattern, or something is not in the metadata.
+
+    Example:
+        >>> tar_branches("fit").shape
+        (3, 2)
     """
     place = existing_store(store)
     given, seed = as_pattern(pattern), None

@@ -63,7 +63,9 @@ def tar_invalidate(names: Selector, store: StrPath | None = None) -> None:
         TarRunError: A pipeline is running on this store.
 
     Example:
-        >>> tar_invalidate(starts_with("fit"))  # doctest: +SKIP
+        >>> tar_invalidate("report")
+        >>> tar_outdated()
+        ['report', 'bad']
     """
     place = existing_store(store)
     with StoreLock(place):
@@ -94,6 +96,11 @@ def tar_delete(
     Raises:
         TarValidateError: An unknown name, or no store.
         TarRunError: A pipeline is running on this store.
+
+    Example:
+        >>> tar_delete("data", verbose=False)
+        >>> tar_exist_objects("data")
+        [False]
     """
     del cloud  # repositories in the cloud are not there yet
     _check_batch_size(batch_size)
@@ -128,6 +135,11 @@ def tar_destroy(
     Raises:
         TarValidateError: Unknown part.
         TarRunError: A pipeline is running on this store.
+
+    Example:
+        >>> tar_destroy(ask=False)
+        >>> tar_objects()
+        []
     """
     del verbose, script  # repositories in the cloud are not there yet
     if destroy not in PARTS:
@@ -179,6 +191,11 @@ def tar_prune(
     Raises:
         TarValidateError: The script is wrong.
         TarRunError: A pipeline is running on this store.
+
+    Example:
+        >>> tar_prune(verbose=False)
+        >>> tar_read("report")
+        60
     """
     del cloud  # repositories in the cloud are not there yet
     _check_batch_size(batch_size)
@@ -204,6 +221,10 @@ def tar_prune_list(
 
     Returns:
         The names, sorted; functions, other globals and targets of format "file" are left out.
+
+    Example:
+        >>> tar_prune_list()
+        []
     """
     args = {"script": script_path(script), "store": store_path(store), "envir": envir}
     names: list[str] = call_runner(_prune_list, args, callr_function, callr_arguments, "tar_prune_list")
@@ -220,6 +241,11 @@ def tar_unblock_process(store: StrPath | None = None) -> None:
 
     Raises:
         TarRunError: A living process holds the store; the message names its pid.
+
+    Example:
+        >>> tar_unblock_process()
+        >>> tar_pid() is None
+        True
     """
     place = reading_store(store)
     if not place.meta.is_dir():
@@ -237,6 +263,9 @@ def tar_unscript(script: StrPath | None = None) -> None:
 
     Args:
         script: The script; None: that of the project.
+
+    Example:
+        >>> tar_unscript()
     """
     folder = tar_path_script_support() if script is None else f"{Path(script).with_suffix('')}_py"
     shutil.rmtree(folder, ignore_errors=True)

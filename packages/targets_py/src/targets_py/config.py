@@ -217,6 +217,12 @@ def tar_config_unset(
 
     Raises:
         TarValidateError: Unknown setting.
+
+    Example:
+        >>> tar_config_set(store="st")
+        >>> tar_config_unset("store")
+        >>> tar_config_get("store")
+        '_targets'
     """
     unwanted = [names] if isinstance(names, str) else list(names)
     for setting in unwanted:
@@ -231,12 +237,24 @@ def tar_config_unset(
 
 
 def tar_config_projects(config: str | os.PathLike[str] | None = None) -> list[str]:
-    """Names of the projects in `_targets.yaml`, in the order of the file; none if there is no file."""
+    """Names of the projects in `_targets.yaml`, in the order of the file; none if there is no file.
+
+    Example:
+        >>> tar_config_set(store="st", project="other")
+        >>> tar_config_projects()
+        ['other']
+    """
     return list(_read(_config_path(config)))
 
 
 def tar_config_yaml(config: str | os.PathLike[str] | None = None) -> dict[str, dict[str, Any]]:
-    """The content of `_targets.yaml`: project -> setting -> value; empty if there is no file."""
+    """The content of `_targets.yaml`: project -> setting -> value; empty if there is no file.
+
+    Example:
+        >>> tar_config_set(store="st")
+        >>> tar_config_yaml()
+        {'main': {'store': 'st'}}
+    """
     return _read(_config_path(config))
 
 
@@ -248,6 +266,10 @@ def tar_envvars(unset: str = "") -> pl.DataFrame:
 
     Returns:
         A frame with the columns name and value.
+
+    Example:
+        >>> tar_envvars()["name"].to_list()
+        ['TAR_ACTIVE', 'TAR_ASK', 'TAR_CONFIG', 'TAR_PROJECT', 'TAR_WARN']
     """
     import polars as pl
 

@@ -66,8 +66,8 @@ def tar_outdated(
         TarValidateError: The script is wrong, or a name is unknown.
 
     Example:
-        >>> tar_outdated()  # doctest: +SKIP
-        ['fit', 'report']
+        >>> tar_outdated()
+        ['bad']
     """
     args = {
         **_inspection_arguments(names, shortcut, reporter, envir, script, store),
@@ -108,6 +108,10 @@ def tar_sitrep(
 
     Raises:
         TarValidateError: The script is wrong, or a name is unknown.
+
+    Example:
+        >>> tar_sitrep(["report", "bad"], fields=["meta", "command"]).rows()
+        [('report', False, False), ('bad', True, None)]
     """
     args = _inspection_arguments(names, shortcut, reporter, envir, script, store)
     rows = call_runner(_sitrep, args, callr_function, callr_arguments, "tar_sitrep")
@@ -132,6 +136,9 @@ def tar_validate(
 
     Raises:
         TarValidateError: What is wrong, with the target or line.
+
+    Example:
+        >>> tar_validate()
     """
     args = {"script": script_path(script), "store": store_path(store), "envir": envir}
     call_runner(_validate, args, callr_function, callr_arguments, "tar_validate")
@@ -161,7 +168,8 @@ def tar_described_as(
         A selection of the targets, or their sorted names.
 
     Example:
-        >>> tar_make(tar_described_as(contains("plot")))  # doctest: +SKIP
+        >>> tar_described_as(contains("numbers"), tidyselect=False)
+        ['data']
     """
     args = {"script": script_path(script), "store": store_path(store), "envir": envir}
     described = call_runner(_descriptions, args, callr_function, callr_arguments, "tar_described_as")

@@ -70,7 +70,9 @@ def tar_make(
         TarRunError: A target failed and stopped the pipeline, or another process runs one on this store.
 
     Example:
-        >>> tar_make(starts_with("fit"), reporter="terse")  # doctest: +SKIP
+        >>> tar_make("report", reporter="silent")
+        >>> tar_skipped("report")
+        ['report']
     """
     outcome = run_make(
         names,

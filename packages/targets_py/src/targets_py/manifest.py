@@ -83,6 +83,10 @@ def tar_manifest(
 
     Raises:
         TarValidateError: The script is wrong, or a name is unknown.
+
+    Example:
+        >>> tar_manifest(fields=["command", "pattern"]).rows()[1]
+        ('fit', 'data * factor', 'map(data)')
     """
     args = {"names": names, "script": script_path(script), "store": store_path(store), "envir": envir}
     rows = call_runner(_manifest, args, callr_function, callr_arguments, "tar_manifest")

@@ -69,7 +69,8 @@ def tar_meta(
         TarValidateError: An unknown name or field.
 
     Example:
-        >>> tar_meta(fields="error", complete_only=True)  # doctest: +SKIP
+        >>> tar_meta(fields="error", complete_only=True).rows()
+        [('bad', 'division by zero')]
     """
     records = read_records(reading_store(store))
     if targets_only:
@@ -88,6 +89,10 @@ def tar_process(names: Selector = None, store: StrPath | None = None) -> pl.Data
 
     Returns:
         A frame with the columns name and value, both String; empty without a store.
+
+    Example:
+        >>> tar_process()["name"].to_list()
+        ['pid', 'created', 'host', 'version_python', 'version_targets']
     """
     values = read_process(reading_store(store))
     return table(
@@ -96,7 +101,12 @@ def tar_process(names: Selector = None, store: StrPath | None = None) -> pl.Data
 
 
 def tar_pid(store: StrPath | None = None) -> int | None:
-    """The process id of the last run, None if there was none."""
+    """The process id of the last run, None if there was none.
+
+    Example:
+        >>> tar_pid() == int(tar_process("pid")["value"].item())
+        True
+    """
     pid = read_process(reading_store(store)).get("pid")
     return None if pid is None else int(pid)
 
@@ -112,6 +122,13 @@ def tar_crew(store: StrPath | None = None) -> pl.DataFrame:
 
     Raises:
         TarValidateError: The last run had no crew workers.
+
+    Example:
+        >>> try:
+        ...     tar_crew()
+        ... except TarValidateError as error:
+        ...     print(error)
+        No crew worker metadata found.
     """
     rows = read_table(reading_store(store).crew_file, "controller|seconds|targets")
     if not rows:
@@ -121,12 +138,22 @@ def tar_crew(store: StrPath | None = None) -> pl.DataFrame:
 
 
 def tar_exist_meta(store: StrPath | None = None) -> bool:
-    """Whether there is a metadata file."""
+    """Whether there is a metadata file.
+
+    Example:
+        >>> tar_exist_meta()
+        True
+    """
     return reading_store(store).meta_file.exists()
 
 
 def tar_exist_process(store: StrPath | None = None) -> bool:
-    """Whether there is a file about the process of the last run."""
+    """Whether there is a file about the process of the last run.
+
+    Example:
+        >>> tar_exist_process()
+        True
+    """
     return reading_store(store).process_file.exists()
 
 

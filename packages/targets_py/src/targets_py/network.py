@@ -89,6 +89,10 @@ def tar_network(
 
     Raises:
         TarValidateError: The script is wrong, or a name is unknown.
+
+    Example:
+        >>> tar_network(targets_only=True)["edges"].rows()
+        [('data', 'bad'), ('data', 'fit'), ('fit', 'report')]
     """
     network = look_at_network(
         "tar_network",

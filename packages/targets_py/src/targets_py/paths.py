@@ -55,17 +55,32 @@ def tar_path_target(
 
 
 def tar_path_store() -> str:
-    """Path of the data store: that of the running pipeline, or of the project."""
+    """Path of the data store: that of the running pipeline, or of the project.
+
+    Example:
+        >>> tar_path_store()
+        '_targets'
+    """
     return store_path(None)
 
 
 def tar_path_script() -> str:
-    """Path of the script: that of the running pipeline, or of the project."""
+    """Path of the script: that of the running pipeline, or of the project.
+
+    Example:
+        >>> tar_path_script()
+        '_targets.py'
+    """
     return script_path(None)
 
 
 def tar_path_script_support() -> str:
-    """Folder of the files that belong to the script: its path without suffix, and `_py`."""
+    """Folder of the files that belong to the script: its path without suffix, and `_py`.
+
+    Example:
+        >>> tar_path_script_support()
+        '_targets_py'
+    """
     return str(Path(tar_path_script()).with_suffix("")) + "_py"
 
 
@@ -74,5 +89,9 @@ def tar_exist_script(script: StrPath | None = None) -> bool:
 
     Args:
         script: Its path; None: that of the project.
+
+    Example:
+        >>> tar_exist_script()
+        True
     """
     return Path(script_path(script)).exists()

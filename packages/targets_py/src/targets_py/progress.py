@@ -56,6 +56,10 @@ def tar_progress(
 
     Raises:
         TarValidateError: An unknown name or field.
+
+    Example:
+        >>> tar_progress(["report", "bad"]).rows()
+        [('report', 'completed'), ('bad', 'errored')]
     """
     rows = read_progress(reading_store(store))
     values = (_values(rows[name]) for name in chosen_names(names, rows))
@@ -78,6 +82,10 @@ def tar_progress_branches(
 
     Raises:
         TarValidateError: An unknown name or field.
+
+    Example:
+        >>> tar_progress_branches(fields=["branches", "completed"]).rows()
+        [('fit', 3, 3)]
     """
     rows = read_progress(reading_store(store))
     counts = Counter((row.parent, row.progress) for row in rows.values() if row.type == "branch")
@@ -102,6 +110,10 @@ def tar_progress_summary(fields: Selector = SUMMARY_FIELDS, store: StrPath | Non
 
     Raises:
         TarValidateError: An unknown field.
+
+    Example:
+        >>> tar_progress_summary(fields=["completed", "errored"]).rows()
+        [(5, 1)]
     """
     summary = _summary(reading_store(store))
     names = chosen_names(fields, SUMMARY_SCHEMA)
@@ -114,6 +126,10 @@ def tar_completed(names: Selector = None, store: StrPath | None = None) -> list[
     Args:
         names: Which names to look at; None: all.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> tar_completed(["data", "fit", "bad"])
+        ['data', 'fit']
     """
     return _in_state("completed", names, store)
 
@@ -124,6 +140,10 @@ def tar_skipped(names: Selector = None, store: StrPath | None = None) -> list[st
     Args:
         names: Which names to look at; None: all.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> tar_skipped()
+        []
     """
     return _in_state("skipped", names, store)
 
@@ -134,6 +154,10 @@ def tar_dispatched(names: Selector = None, store: StrPath | None = None) -> list
     Args:
         names: Which names to look at; None: all.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> tar_dispatched()
+        []
     """
     return _in_state("dispatched", names, store)
 
@@ -144,6 +168,10 @@ def tar_errored(names: Selector = None, store: StrPath | None = None) -> list[st
     Args:
         names: Which names to look at; None: all.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> tar_errored()
+        ['bad']
     """
     return _in_state("errored", names, store)
 
@@ -154,12 +182,21 @@ def tar_canceled(names: Selector = None, store: StrPath | None = None) -> list[s
     Args:
         names: Which names to look at; None: all.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> tar_canceled()
+        []
     """
     return _in_state("canceled", names, store)
 
 
 def tar_exist_progress(store: StrPath | None = None) -> bool:
-    """Whether there is a progress file."""
+    """Whether there is a progress file.
+
+    Example:
+        >>> tar_exist_progress()
+        True
+    """
     return reading_store(store).progress_file.exists()
 
 
@@ -176,6 +213,11 @@ def tar_poll(
         timeout: Seconds after which to end.
         fields: What to show, see `tar_progress_summary()`.
         store: The data store; None: that of the project. It may appear later.
+
+    Example:
+        >>> tar_poll(interval=0.1, timeout=0.2, fields=["completed", "errored"])
+        completed | errored
+        ...timed out after 0.2 seconds.
     """
     place = reading_store(store)
     names = chosen_names(fields, SUMMARY_SCHEMA)

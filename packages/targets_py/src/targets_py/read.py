@@ -51,7 +51,10 @@ def tar_read(
         TarRunError: The value is not there: the target failed, was canceled, or its file was deleted.
 
     Example:
-        >>> tar_read("fit", branches=[0, -1])  # doctest: +SKIP
+        >>> tar_read("report")
+        60
+        >>> tar_read("fit", branches=[0, -1])
+        [10, 30]
     """
     place = existing_store(store)
     with project_on_path():
@@ -84,7 +87,10 @@ def tar_load(
         TarRunError: A value cannot be read (with `strict`); then nothing is assigned.
 
     Example:
-        >>> tar_load("data", starts_with("fit"))  # doctest: +SKIP
+        >>> variables = {}
+        >>> tar_load("data", starts_with("rep"), envir=variables)
+        >>> variables
+        {'data': [1, 2, 3], 'report': 60}
     """
     if not names:
         raise TarValidateError('tar_load() needs names, such as "x" or starts_with("fit")')
@@ -109,6 +115,12 @@ def tar_load_everything(
         silent: Whether to say nothing about what was left out.
         envir: The variables; None: those of the caller.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> variables = {}
+        >>> tar_load_everything(strict=False, silent=True, envir=variables)
+        >>> variables["fit"]
+        [10, 20, 30]
     """
     variables = variables_of(envir, sys._getframe(1))  # noqa: SLF001 - to find the caller's variables
     variables.update(_load([everything()], branches, meta, store, strict=strict, silent=silent))
@@ -121,6 +133,10 @@ def tar_objects(names: Selector = None, cloud: bool = True, store: StrPath | Non
         names: Which of them; None: all.
         cloud: Whether to list objects in the cloud too.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> tar_objects(starts_with("rep"))
+        ['report']
     """
     del cloud  # repositories in the cloud are not there yet
     found = sorted(reading_store(store).scan())
@@ -137,6 +153,10 @@ def tar_exist_objects(
         names: Names of targets and branches; a pattern has no value of its own.
         cloud: Whether to look in the cloud too.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> tar_exist_objects(["report", "bad"])
+        [True, False]
     """
     found = set(tar_objects(cloud=cloud, store=store))
     return [name in found for name in ([names] if isinstance(names, str) else names)]

@@ -147,6 +147,10 @@ def starts_with(*prefixes: str, ignore_case: bool = True) -> Selection:
     Args:
         *prefixes: One or more beginnings.
         ignore_case: Whether "A" also finds "a", as in R.
+
+    Example:
+        >>> tar_tidyselect_eval(starts_with("fit"), ["data", "fit", "fit_2"])
+        ['fit', 'fit_2']
     """
     return _affixes("starts_with", prefixes, "^(?:{})", ignore_case)
 
@@ -157,6 +161,10 @@ def ends_with(*suffixes: str, ignore_case: bool = True) -> Selection:
     Args:
         *suffixes: One or more endings.
         ignore_case: Whether "A" also finds "a", as in R.
+
+    Example:
+        >>> tar_tidyselect_eval(ends_with("_2"), ["data", "fit", "fit_2"])
+        ['fit_2']
     """
     return _affixes("ends_with", suffixes, r"(?:{})\Z", ignore_case)
 
@@ -167,6 +175,10 @@ def contains(*parts: str, ignore_case: bool = True) -> Selection:
     Args:
         *parts: One or more texts.
         ignore_case: Whether "A" also finds "a", as in R.
+
+    Example:
+        >>> tar_tidyselect_eval(contains("it"), ["data", "fit", "fit_2"])
+        ['fit', 'fit_2']
     """
     return _affixes("contains", parts, "(?:{})", ignore_case)
 
@@ -180,6 +192,10 @@ def matches(regex: str | re.Pattern[str], ignore_case: bool = True) -> Selection
 
     Raises:
         TarValidateError: The expression is not valid.
+
+    Example:
+        >>> tar_tidyselect_eval(matches("_[0-9]$"), ["data", "fit", "fit_2"])
+        ['fit_2']
     """
     if isinstance(regex, re.Pattern):
         return _Matching(regex, f"matches({regex.pattern!r})")
@@ -190,19 +206,34 @@ def matches(regex: str | re.Pattern[str], ignore_case: bool = True) -> Selection
 
 
 def all_of(names: str | Iterable[str]) -> Selection:
-    """Exactly these names; one that does not exist is an error."""
+    """Exactly these names; one that does not exist is an error.
+
+    Example:
+        >>> tar_tidyselect_eval(all_of(["z", "x"]), ["x", "y", "z"])
+        ['z', 'x']
+    """
     found = _names_of("all_of", names)
     return _Named(found, "raise", f"all_of({list(found)!r})")
 
 
 def any_of(names: str | Iterable[str], *more: str) -> Selection:
-    """Those of these names that exist; others are ignored in silence."""
+    """Those of these names that exist; others are ignored in silence.
+
+    Example:
+        >>> tar_tidyselect_eval(any_of(["z", "nope"]), ["x", "y", "z"])
+        ['z']
+    """
     found = _names_of("any_of", names) + _names_of("any_of", more)
     return _Named(found, "ignore", f"any_of({list(found)!r})")
 
 
 def one_of(*names: str) -> Selection:
-    """Those of these names that exist; others give a TarWarning."""
+    """Those of these names that exist; others give a TarWarning.
+
+    Example:
+        >>> tar_tidyselect_eval(one_of("z", "x"), ["x", "y", "z"])
+        ['z', 'x']
+    """
     found = _names_of("one_of", names)
     return _Named(found, "warn", f"one_of({', '.join(map(repr, found))})")
 
@@ -214,6 +245,10 @@ def num_range(prefix: str, range: Iterable[int], width: int | None = None) -> Se
         prefix: What stands before the number.
         range: The numbers.
         width: Digits of the number, filled up with zeros (2: x01); None: as short as possible.
+
+    Example:
+        >>> tar_tidyselect_eval(num_range("x", range(1, 3), width=2), ["x01", "x02", "x03"])
+        ['x01', 'x02']
     """
     numbers = tuple(range)
     found = tuple(f"{prefix}{str(number).zfill(width or 0)}" for number in numbers)
@@ -221,7 +256,12 @@ def num_range(prefix: str, range: Iterable[int], width: int | None = None) -> Se
 
 
 def everything() -> Selection:
-    """All names."""
+    """All names.
+
+    Example:
+        >>> tar_tidyselect_eval(everything() - "fit", ["data", "fit"])
+        ['data']
+    """
     return _Matching(re.compile(""), "everything()")
 
 
@@ -233,6 +273,10 @@ def last_col(offset: int = 0) -> Selection:
 
     Raises:
         TarValidateError: The offset is negative.
+
+    Example:
+        >>> tar_tidyselect_eval(last_col(), ["data", "fit"])
+        ['fit']
     """
     if offset < 0:
         raise TarValidateError(f"last_col(offset={offset}): the offset must be 0 or more")

@@ -110,6 +110,9 @@ def tar_helper(path: StrPath, code: str | Callable[[], object]) -> None:
 
     Raises:
         TarValidateError: The source of the function cannot be found.
+
+    Example:
+        >>> tar_helper("functions/clean.py", "def clean(x): return x")
     """
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +124,10 @@ def tar_edit(script: StrPath | None = None) -> None:
 
     Args:
         script: The script; None: that of the project.
+
+    Example:
+        >>> tar_edit()
+        _targets.py
     """
     path = script_path(script)
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
@@ -137,6 +144,9 @@ def use_targets(script: StrPath | None = None, open: bool | None = None, overwri
         script: Where to write it; None: the script of the project.
         open: Whether to open it in an editor; None: no.
         overwrite: Whether to replace an existing script.
+
+    Example:
+        >>> use_targets("another.py")
     """
     path = Path(script_path(script))
     if path.exists() and not overwrite:

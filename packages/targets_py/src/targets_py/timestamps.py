@@ -34,6 +34,10 @@ def tar_timestamp(name: str | None = None, store: StrPath | None = None) -> date
 
     Raises:
         TarValidateError: No name, and no target runs.
+
+    Example:
+        >>> tar_timestamp("report") > tar_timestamp("never built")
+        True
     """
     target = current_target()
     if name is None and target is None:
@@ -62,7 +66,8 @@ def tar_newer(
         store: The data store; None: that of the project.
 
     Example:
-        >>> tar_newer(timedelta(hours=1))  # doctest: +SKIP
+        >>> tar_newer(timedelta(hours=1), names=["data", "report"])
+        ['data', 'report']
     """
     limit = _limit(time)
     times = _times(names, store)
@@ -82,6 +87,10 @@ def tar_older(
         names: Which names to look at; None: all.
         inclusive: Whether that very time counts too.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> tar_older(timedelta(hours=1))
+        []
     """
     limit = _limit(time)
     times = _times(names, store)

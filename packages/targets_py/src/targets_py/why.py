@@ -59,7 +59,8 @@ def tar_why(
         TarValidateError: The script is wrong, or there is no such target.
 
     Example:
-        >>> print(tar_why("report"))  # doctest: +SKIP
+        >>> tar_why("bad")
+        'Its last run failed: division by zero'
     """
     args = {"name": name, "script": script_path(script), "store": store_path(store), "envir": envir}
     text: str = call_runner(_why, args, callr_function, callr_arguments, "tar_why")

@@ -33,6 +33,12 @@ def tar_load_globals(envir: dict[str, Any] | None = None, script: StrPath | None
 
     Raises:
         TarValidateError: The script is missing or wrong, or the caller's variables cannot be assigned to.
+
+    Example:
+        >>> variables = {}
+        >>> tar_load_globals(envir=variables)
+        >>> variables["factor"]
+        10
     """
     variables = variables_of(envir, sys._getframe(1))  # noqa: SLF001 - to find the caller's variables
     variables.update(_globals(script))
@@ -44,6 +50,10 @@ def tar_workspaces(names: Selector = None, store: StrPath | None = None) -> list
     Args:
         names: Which of them; None: all.
         store: The data store; None: that of the project.
+
+    Example:
+        >>> tar_workspaces()
+        ['bad']
     """
     return chosen_names(names, _names(reading_store(store)))
 
@@ -69,6 +79,12 @@ def tar_workspace(
     Raises:
         TarValidateError: There is no such workspace.
         TarRunError: An upstream value is not there any more.
+
+    Example:
+        >>> variables = {}
+        >>> tar_workspace("bad", envir=variables)
+        >>> variables["data"]
+        [1, 2, 3]
     """
     variables = variables_of(envir, sys._getframe(1))  # noqa: SLF001 - to find the caller's variables
     place = existing_store(store)
@@ -95,6 +111,10 @@ def tar_traceback(name: str, store: StrPath | None = None) -> list[str]:
 
     Raises:
         TarValidateError: There is no such workspace.
+
+    Example:
+        >>> tar_traceback("bad")[-1]
+        'ZeroDivisionError: division by zero'
     """
     with project_on_path():
         return _workspace(name, existing_store(store)).traceback.splitlines()

@@ -18,6 +18,11 @@ class BackgroundProcess:
     """A function that runs in another process; made by `callr_r_bg()`.
 
     Its temporary files go with this object, or with `close()`, which leaving a `with` block calls.
+
+    Example:
+        >>> with callr_r_bg(lambda: print("hello")) as process:
+        ...     process.wait(), process.read_output().strip()
+        (True, 'hello')
     """
 
     def __init__(self, child: Child, output: Path) -> None:
@@ -67,11 +72,13 @@ class BackgroundProcess:
             Exception: What the function raised.
         """
         self.wait()
+        _running.discard(self)
         if self._outcome is None:
             try:
                 self._outcome = True, self._child.result()
             except BaseException as error:
                 self._outcome = False, error
+            self._child.close()
         returned, value = self._outcome
         if not returned:
             raise value from None

@@ -121,6 +121,10 @@ def tar_callr_args_default(
 
     Returns:
         The arguments that function accepts, with their defaults; {} for None and functions of your own.
+
+    Example:
+        >>> tar_callr_args_default(callr_r_bg)["supervise"]
+        True
     """
     import inspect
 

@@ -47,7 +47,7 @@ class StoreLock:
     Example:
         >>> with StoreLock(Store("_targets")) as lock:
         ...     print(lock)
-        <StoreLock _targets: held>
+        <StoreLock .../_targets: held>
     """
 
     def __init__(self, store: Store) -> None:
