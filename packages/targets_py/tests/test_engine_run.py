@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bdb
 import os
 import random
 import signal
@@ -499,6 +500,37 @@ def test_an_interruption_keeps_what_was_built(project):
     assert made.progress == {"a": "completed", "b": "dispatched"}
     assert made.reporter.summary.interrupted
     assert project.make("pipeline = [tar_target('a', lambda: 1)]").ran == []
+
+
+def test_the_debugger_stops_before_chosen_targets(project, monkeypatch, capsys):
+    script = """
+        tar_option_set(debug=["y", "z"])
+        pipeline = [
+            tar_target("x", lambda: [1, 2]),
+            tar_target("y", lambda x: x * 10, pattern=map("x"), cue=tar_cue("never")),
+            tar_target("z", "len(y)"),
+        ]
+    """
+    project.make(script)
+    seen = []
+    monkeypatch.setattr(sys, "breakpointhook", lambda: seen.append(sys._getframe(1).f_globals))
+    assert project.make().ran == []  # nobody sits at a terminal
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    made = project.make()
+
+    assert [len(made.ran), made.ran_of("y")] == [3, 2]
+    assert [scope.get("x") for scope in seen[:2]] == [1, 2]
+    assert seen[2]["y"] == [10, 20]
+    shown = capsys.readouterr().err
+    assert "lambda x: x * 10" in shown
+    assert "Stopped before the command of z." in shown
+
+    def quit_debugger():
+        raise bdb.BdbQuit
+
+    monkeypatch.setattr(sys, "breakpointhook", quit_debugger)
+    assert isinstance(project.make(fails=True).error, KeyboardInterrupt)
 
 
 RUN_IN_CHILD = """

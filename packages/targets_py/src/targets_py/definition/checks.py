@@ -15,21 +15,6 @@ from targets_py.errors import TarValidateError
 Check = Callable[[str, Any], Any]
 LONGEST_NAME = 200  # bytes: names are file names, and branches append to them
 
-# The names that users write -> the names that are kept.
-FORMATS = {
-    "pickle": "pickle",
-    "rds": "pickle",
-    "parquet": "parquet",
-    "feather": "feather",
-    "ipc": "feather",
-    "csv": "csv",
-    "json": "json",
-    "numpy": "numpy",
-    "file": "file",
-    "file_fast": "file",
-    "auto": "auto",
-}
-
 
 def check_name(name: Any) -> str:
     """The name of a target: an identifier that can be a file name."""
@@ -105,10 +90,11 @@ def flag(label: str, value: Any) -> bool:
 
 def format_name(label: str, value: Any) -> str:
     """A format, under the name that is kept."""
-    known = FORMATS.get(value) if isinstance(value, str) else None
-    if known is None:
-        raise TarValidateError(f"{label} must be one of {', '.join(FORMATS)}, not {value!r}")
-    return known
+    from targets_py.storage.formats import format_names, get_format
+
+    if not isinstance(value, str) or value not in format_names():
+        raise TarValidateError(f"{label} must be one of {', '.join(format_names())}, not {value!r}")
+    return value if value == "auto" else get_format(value).name
 
 
 def priority(label: str, value: Any) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from targets_py.definition.options import tar_option_export
 from targets_py.engine.branching import bud_names, split
+from targets_py.engine.debug import can_debug
 from targets_py.engine.queue import NODE
 from targets_py.engine.values import NULL, Given, Lazy, Reference, Slice, Stored, Whole
 from targets_py.engine.worker import Job, Outcome, Site, Work, error_text, run_target
@@ -93,6 +94,8 @@ class Conductor:
             return None
         candidate = self._judge.stem(node) if branch == NODE else self._judge.branch(node, branch)
         task = Task(candidate, self.work_of(node))
+        if self.debugged(task):
+            return task
         try:
             decision = self._judge.decide(candidate)
         except Exception as error:
@@ -109,6 +112,12 @@ class Conductor:
     def dropped(self, task: Task) -> bool:
         """Whether a task that was handed out must not start any more."""
         return self._schedule.is_trimmed(task.candidate.node)
+
+    def debugged(self, task: Task) -> bool:
+        """Whether the debugger is to stop before a task; it runs here then, whatever its cue says."""
+        wanted = self._options.debug
+        names = (task.name, task.candidate.node.name)
+        return bool(wanted) and any(name in wanted for name in names) and can_debug()
 
     def dispatched(self, task: Task) -> None:
         """Write down that a task is about to run."""
@@ -178,7 +187,7 @@ class Conductor:
         except TarRunError as error:
             outcome = Outcome("errored", error=error_text(error), exception=error)
         else:
-            outcome = run_target(task.work, job, self.site)
+            outcome = run_target(task.work, job, self.site, debug=self.debugged(task))
         self.conclude(task, outcome)
 
     def _errored(self, task: Task, outcome: Outcome) -> None:

@@ -155,7 +155,7 @@ class _CrewRunner:
             task = self._conductor.advance()
             if task is None:
                 continue
-            if task.work.target.settings.deployment == "main":
+            if task.work.target.settings.deployment == "main" or self._conductor.debugged(task):
                 self._conductor.run_here(task)
                 continue
             chosen = _controller_of(task)

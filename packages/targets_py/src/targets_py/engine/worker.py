@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from targets_py.definition.seeds import tar_seed_set
 from targets_py.engine.branching import bud_names, split
 from targets_py.engine.context import Definition, running
+from targets_py.engine.debug import stop_before
 from targets_py.engine.traces import user_traceback
 from targets_py.engine.values import Lazy, Loader, Reference
 from targets_py.errors import TarCancel, TarRunError
@@ -124,7 +125,7 @@ class Site:
     ran: int = 0
 
 
-def run_target(work: Work, job: Job, site: Site, *, store_value: bool = True) -> Outcome:
+def run_target(work: Work, job: Job, site: Site, *, store_value: bool = True, debug: bool = False) -> Outcome:
     """Run a target.
 
     Args:
@@ -132,6 +133,7 @@ def run_target(work: Work, job: Job, site: Site, *, store_value: bool = True) ->
         job: Which branch, with which seed and inputs.
         site: Where it runs.
         store_value: Whether to store the value; otherwise it is returned for `store_outcome()`.
+        debug: Whether to stop before the command.
 
     Returns:
         How it ended; errors of the command are part of that.
@@ -144,6 +146,9 @@ def run_target(work: Work, job: Job, site: Site, *, store_value: bool = True) ->
     with heard.captured(), running(definition, site.namespace) as state:
         try:
             values = {name: _load(site, job, name, reference) for name, reference in job.inputs.items()}
+            if debug:
+                assert target.command is not None
+                stop_before(job.name, target.command, values, site.namespace)
             start = time.perf_counter()
             try:
                 outcome.value = _run_command(work, job, site, values)
