@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 import warnings
 
 import psutil
@@ -103,6 +104,7 @@ print(log.sampler_pid, file=sys.stderr, flush=True)
     sampler = int(process.stderr.readline())
     while room - int.from_bytes(fcntl.ioctl(read, termios.FIONREAD, bytes(4)), sys.byteorder) > 120:
         os.sched_yield()
+    time.sleep(0.2)  # nothing tells that a writer waits; it tries every 5 ms
     process.kill()
     assert exited(sampler)
     os.close(read)

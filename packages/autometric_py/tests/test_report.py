@@ -1,6 +1,8 @@
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 from html.parser import HTMLParser
 
 import polars as pl
@@ -108,11 +110,13 @@ def test_a_click_on_a_heading_sorts(log, tmp_path):
     document.title = orders.join(";");
     </script></body>"""
     path.write_text(path.read_text().replace("</body>", clicks))
-    done = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
-         "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, check=True, timeout=50,
-    )  # fmt: skip
+    # It makes sockets in the folder for temporary files, whose path must be short.
+    with tempfile.TemporaryDirectory(prefix="chromium-", dir="/tmp") as short:
+        done = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={short}/profile",
+             "--dump-dom", path.as_uri()],
+            capture_output=True, text=True, check=True, timeout=50, env=os.environ | {"TMPDIR": short},
+        )  # fmt: skip
     by_peak = (
         log.group_by("name").agg(pl.col("resident").max()).sort("resident", descending=True)["name"].to_list()
     )
