@@ -13,7 +13,7 @@ import cloudpickle
 import pytest
 
 from targets_py.child import call_runner, callr_r, callr_r_bg, tar_callr_args_default
-from targets_py.errors import TarRunError, TarValidateError
+from targets_py.errors import TarError, TarRunError, TarValidateError
 
 # A child cannot import this file by name: its functions travel by value.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -305,6 +305,24 @@ def failing_target(text):
     )
 
 
+class TwoArgumentsError(TarError):
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+    def __reduce__(self):
+        return restore, (str(self),)
+
+
+def restore(text):
+    error = TwoArgumentsError("", "")
+    error.args = (text,)
+    return error
+
+
+def failing_ones_own_way(text):
+    raise TwoArgumentsError(text, 2)
+
+
 @pytest.mark.parametrize("callr_function", [callr_r, None, lambda func, args: func(**args)])
 class TestErrorsOfRunners:
     def call(self, function, callr_function):
@@ -330,6 +348,10 @@ class TestErrorsOfRunners:
         error = caught.value
         assert (error.target, error.traceback, error.condition_class) == ("x", "lines", ("KeyError",))
         assert repr(error.original) == "KeyError('k')"
+
+    def test_an_error_class_of_a_user_is_kept_too(self, callr_function):
+        with pytest.raises(TwoArgumentsError, match=r"Error in tar_make\(\):\n  bad 1 and 2"):
+            self.call(failing_ones_own_way, callr_function)
 
     def test_an_exit_does_not_end_the_session(self, callr_function):
         with pytest.raises(TarRunError):

@@ -217,6 +217,21 @@ def test_values_of_other_libraries_in_json(project, capfd):
     assert json.loads(run(capfd, "read", "frame", "--json")[1]) == [{"a": 1}]
 
 
+def test_json_has_no_nan(project, capfd):
+    project.make('pipeline = [tar_target("x", [float("nan"), float("inf"), 1.5])]')
+    assert json.loads(run(capfd, "read", "x", "--json")[1]) == [None, None, 1.5]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(project):
+    project.make(SCRIPT)
+    source, sink = os.pipe()
+    os.close(source)
+    command = [sys.executable, "-m", "targets_py", "meta", "--json"]
+    child = subprocess.run(command, stdout=sink, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(sink)
+    assert child.stderr == ""
+
+
 def test_inspection(project, capfd):
     project.script(SCRIPT)
     assert names(run(capfd, "outdated")[1])[-3:] == ["x", "y", "z"]

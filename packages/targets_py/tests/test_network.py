@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -130,6 +131,10 @@ def test_what_a_dead_process_dispatched_is_not_running(project):
     with project.store.progress_file.open("a") as file:
         file.write("x|stem|x|0|dispatched\n")
     assert states(network()) == {"x": "dispatched"}  # this process lives
+    text = project.store.process_file.read_text()
+    project.store.process_file.write_text(re.sub(r"created\|.*", "created|2001-01-01T00:00:00+00:00", text))
+    assert states(network()) == {"x": "uptodate"}  # another one had its number
+    project.store.process_file.write_text(text)
     gone = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
     )

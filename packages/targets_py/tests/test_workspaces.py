@@ -32,6 +32,12 @@ pipeline = [
 """
 
 
+@pytest.fixture(autouse=True)
+def forget_the_script():
+    yield
+    sys.modules.pop("_targets", None)
+
+
 def test_a_failed_branch_is_brought_back(project):
     project.make(SCRIPT)
     failed = tar_branch_names("bad", 1)[0]
@@ -104,4 +110,3 @@ def test_globals_without_a_store(project):
     assert variables["offset"] == 1
     assert "json" in variables
     assert not project.store.exists()
-    sys.modules.pop("_targets")

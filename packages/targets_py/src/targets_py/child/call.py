@@ -177,7 +177,8 @@ def _guarded(caller: str, function: Callable[..., Any], /, **args: Any) -> Any:
     try:
         return function(**args)
     except TarError as error:
-        raise _named_after(caller, error) from None
+        error.args = (_message(caller, str(error)),)
+        raise error.with_traceback(None) from None
     except (Exception, SystemExit) as error:  # user code must not end the session that called it
         text = str(error) or type(error).__name__
         raise TarRunError(
@@ -186,12 +187,6 @@ def _guarded(caller: str, function: Callable[..., Any], /, **args: Any) -> Any:
             original=error,
             condition_class=tuple(kind.__name__ for kind in type(error).__mro__),
         ) from None
-
-
-def _named_after(caller: str, error: TarError) -> TarError:
-    renamed = type(error)(_message(caller, str(error)))
-    renamed.__dict__.update(error.__dict__)
-    return renamed
 
 
 def _message(caller: str, text: str) -> str:

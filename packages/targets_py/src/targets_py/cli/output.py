@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -95,6 +96,8 @@ def save_value(value: Any, path: str) -> None:
 
 def plain(value: Any) -> Any:
     """A value as JSON knows it: tables become lists of row objects, times text in ISO 8601."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None  # JSON has no NaN
     if isinstance(value, datetime):
         return _iso(value)
     if isinstance(value, date):
