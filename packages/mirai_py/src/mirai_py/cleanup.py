@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
+from mirai_py.guard import handler_of
+
 _SIGNALS = tuple(
     getattr(signal, name)
     for name in (
@@ -52,12 +54,14 @@ class Surroundings:
             _directory(),
             list(sys.path),
             list(warnings.filters),
-            [signal.getsignal(number) for number in _SIGNALS],
+            _handlers(),
         )
 
     def restore(self, namespace: dict[str, Any]) -> None:
         """Put back what differs."""
-        if len(namespace) != len(self.names) or not all(map(is_, namespace.values(), self.names.values())):
+        if namespace.keys() != self.names.keys() or not all(
+            map(is_, namespace.values(), self.names.values())
+        ):
             namespace.clear()
             namespace.update(self.names)
         if _environ() != self.environ:
@@ -69,7 +73,8 @@ class Surroundings:
         if warnings.filters != self.filters:
             warnings.filters[:] = self.filters  # type: ignore[index]
             warnings._filters_mutated()  # type: ignore[attr-defined]
-        self._restore_handlers()
+        if not all(map(is_, self.handlers, _handlers())):
+            self._restore_handlers()
 
     def _restore_environ(self) -> None:
         before = {os.fsdecode(k): os.fsdecode(v) for k, v in self.environ.items()}
@@ -82,15 +87,19 @@ class Surroundings:
     def _restore_handlers(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number, handler in zip(_SIGNALS, self.handlers, strict=True):
-            if handler is not None and signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
+        for number, before, now in zip(_SIGNALS, self.handlers, _handlers(), strict=True):
+            if before is not None and now is not before:
+                signal.signal(number, before)
 
 
 def _environ() -> dict[bytes, bytes]:
     # The dict behind os.environ: comparing that takes a microsecond, comparing the mapping a hundred.
     data: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
     return data
+
+
+def _handlers() -> list[Any]:
+    return [handler_of(number) for number in _SIGNALS]
 
 
 def _directory() -> str | None:

@@ -14,10 +14,9 @@ from __future__ import annotations
 import logging
 import pickle
 import secrets
-import threading
+import struct
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
-from enum import Enum
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +24,17 @@ from mirai_py import frames, handshake
 from mirai_py.codes import KEY_SIZE
 from mirai_py.errors import CANCELED, CONNECTION_RESET, TIMED_OUT
 from mirai_py.frames import Kind, Parts, TaskFlag
+from mirai_py.guard import Guard
 from mirai_py.handles import Mirai
-from mirai_py.timer import Alarm, timer
+from mirai_py.peers import Barrier, Counts, Peer, PeerState, Task
+from mirai_py.timer import timer
 from nngsock import ErrorValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mirai_py.codes import Code
-    from mirai_py.handshake import Identity
+    from mirai_py.peers import LocalProcess
     from mirai_py.streams import Streams
 
 _log = logging.getLogger("mirai_py")
@@ -49,84 +50,11 @@ RECALL_SECONDS = 0.005
 HANDSHAKE_SECONDS = 10.0
 # Bodies of more bytes than this travel alone: copying them together would cost more than a message.
 MAX_BATCHED_BYTES = 1 << 15
+# A result up to this size is copied out of its message, a larger one keeps it until it is read.
+COPIED_BYTES = 1 << 15
+REFUSAL_SECONDS = 1.0
 _MAX_ESTIMATES = 4096
 _EVERYWHERE_PATIENCE_SECONDS = 10.0
-
-
-class PeerState(Enum):
-    """Where a daemon is in its life, as the host sees it."""
-
-    GREETING = "greeting"
-    IDLE = "idle"
-    BUSY = "busy"
-    LEAVING = "leaving"
-
-
-@dataclass(slots=True, eq=False)
-class Task:
-    """A call that was submitted."""
-
-    mirai: Mirai
-    id: int
-    codes: tuple[Code, ...]
-    body: Parts
-    size: int
-    flags: int = TaskFlag.NONE
-    peer: Peer | None = None
-    begun: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Peer:
-    """A daemon that is connected."""
-
-    pipe: int
-    nonce: bytes
-    state: PeerState = PeerState.GREETING
-    who: Identity | None = None
-    running: dict[int, Task] = field(default_factory=dict)
-    known: set[bytes] = field(default_factory=set)
-    heard: float = 0.0
-    controls: deque[Parts] = field(default_factory=deque)
-    cancels: list[int] = field(default_factory=list)
-    control_sent: bool = False
-    recalled: bool = False
-    ordered_out: bool = False
-    patience: Alarm | None = None
-    started: Callable[[], int] | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Barrier:
-    """The tasks of one `everywhere`: one for each daemon, before anything behind them is begun."""
-
-    members: deque[Task]
-    waited_for: set[Peer]
-    served: set[Peer] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Where the tasks and daemons of a profile are."""
-
-    connections: int
-    cumulative: int
-    awaiting: int
-    executing: int
-    completed: int
-
-
-@dataclass(frozen=True, slots=True)
-class LocalProcess:
-    """What the launcher knows of a daemon on this machine.
-
-    Attributes:
-        started: reads the id of the task that the daemon started last.
-        when_ended: calls back with exit code or signal once the process is gone.
-    """
-
-    started: Callable[[], int]
-    when_ended: Callable[[Callable[[dict[str, Any]], None]], None]
 
 
 class Dispatcher:
@@ -165,7 +93,7 @@ class Dispatcher:
         self._on_change = on_change
         self._max_batch = max_batch
         self.on_resolved: Callable[[int], None] | None = None
-        self._lock = threading.Lock()
+        self._lock = Guard()
         self._peers: dict[int, Peer] = {}
         self._idle: OrderedDict[int, Peer] = OrderedDict()
         self._queue: deque[Task | Barrier] = deque()
@@ -202,7 +130,7 @@ class Dispatcher:
         task = self._task(mirai, codes, body, flags)
         with self._lock:
             if self._closed:
-                mirai._resolve_value(ErrorValue(CONNECTION_RESET))
+                mirai._store_value(ErrorValue(CONNECTION_RESET))
                 return mirai
             self._tasks[task.id] = task
             self._queue.append(task)
@@ -224,9 +152,7 @@ class Dispatcher:
         tasks = [self._task(Mirai(self.stop), codes, body, flags) for codes, body in calls]
         with self._lock:
             if self._closed:
-                for task in tasks:
-                    task.mirai._resolve_value(ErrorValue(CONNECTION_RESET))
-                return [task.mirai for task in tasks]
+                return _all_reset(tasks)
             self._tasks.update((task.id, task) for task in tasks)
             self._queue.extend(tasks)
             self._awaiting += len(tasks)
@@ -243,10 +169,10 @@ class Dispatcher:
             number = max(at_least, len(connected), 1)
             tasks = [self._task(Mirai(self.stop), codes, body, TaskFlag.EVERYWHERE) for _ in range(number)]
             if self._closed:
-                for task in tasks:
-                    task.mirai._resolve_value(ErrorValue(CONNECTION_RESET))
-                return [task.mirai for task in tasks]
+                return _all_reset(tasks)
             barrier = Barrier(deque(tasks), connected)
+            for task in tasks:
+                task.barrier = barrier
             self._tasks.update((task.id, task) for task in tasks)
             self._queue.append(barrier)
             self._awaiting += number
@@ -273,16 +199,19 @@ class Dispatcher:
             task = self._tasks.get(mirai._key)
             if task is None or mirai.done():
                 return False
-            mirai._resolve_value(value)
+            mirai._store_value(value)
             if task.peer is not None:
                 task.peer.cancels.append(task.id)
                 self._control(task.peer)
             else:
-                # Its place in the queue is passed over when its turn comes.
-                self._forget(task)
                 self._awaiting -= 1
+                self._forget(task)
+                # Its place in the queue is passed over when its turn comes.
                 task.body = []
-        self._notify(1)
+                if task.barrier is not None:
+                    self._leave_barrier(task.barrier, task)
+                    self._pump()
+        self._announce([mirai])
         return True
 
     def _forget(self, task: Task) -> None:
@@ -319,7 +248,8 @@ class Dispatcher:
         """Order every daemon to leave now."""
         with self._lock:
             for peer in self._peers.values():
-                self._send(peer.pipe, [frames.head(Kind.EXIT)])
+                if peer.who is not None:
+                    self._queue_control(peer, [frames.head(Kind.EXIT)])
 
     def _send_away(self, peer: Peer) -> None:
         peer.state = PeerState.LEAVING
@@ -331,18 +261,16 @@ class Dispatcher:
         with self._lock:
             self._closed = True
             tasks = [task for task in self._tasks.values() if not task.mirai.done()]
+            for peer in self._peers.values():
+                if peer.patience is not None:
+                    peer.patience.cancel()
             self._tasks.clear()
             self._queue.clear()
             self._peers.clear()
             self._idle.clear()
             self._awaiting = self._executing = self._connected = 0
-        for task in tasks:
-            task.mirai._resolve_value(ErrorValue(CONNECTION_RESET))
-        self._notify(len(tasks))
-
-    def _notify(self, number: int) -> None:
-        if number and self.on_resolved is not None:
-            self.on_resolved(number)
+            mirais = _all_reset(tasks)
+        self._announce(mirais)
 
     # -- daemons, on the receiving thread
 
@@ -368,12 +296,14 @@ class Dispatcher:
             return
         try:
             self._handle(peer, frame)
-        except (frames.FrameError, ValueError, OverflowError, LookupError) as error:
+        except (ValueError, LookupError, struct.error) as error:
             _log.warning("cut off a peer that sent what is no frame: %s", error)
             self._cut(pipe)
 
     def _handle(self, peer: Peer, frame: memoryview) -> None:
         kind, flags, count = frames.parse_head(frame)
+        if peer.state is PeerState.REFUSED:
+            return
         if peer.who is None:
             if kind != Kind.HELLO:
                 raise frames.FrameError(f"it started with a frame of type {kind} instead of an introduction")
@@ -395,19 +325,19 @@ class Dispatcher:
 
     def _greet(self, peer: Peer, frame: memoryview) -> None:
         who, nonce, refusal = handshake.check_hello(frame, self._token, peer.nonce)
-        if refusal:
+        if who is None or refusal:
             _log.warning("refused a daemon: %s", refusal)
+            peer.state = PeerState.REFUSED
             self._send(peer.pipe, frames.text(Kind.REFUSE, refusal))
-            timer.after(1.0, lambda: self._cut(peer.pipe))
+            timer.after(REFUSAL_SECONDS, lambda: self._cut(peer.pipe))
             return
-        assert who is not None
         same_machine = bool(who.boot) and who.boot == handshake.boot_id()
         local = self._local(who.pid) if same_machine else None
         with self._lock:
             if self._closed:
                 return
             peer.who = who
-            peer.started = None if local is None else local.started
+            peer.local = local
             stream = None if self._streams.fixed else self._streams.take()
             settings = self._settings | {"stream": stream}
             self._send(peer.pipe, handshake.init(self._token, nonce, pickle.dumps(settings, 5)))
@@ -427,7 +357,7 @@ class Dispatcher:
         self._idle[peer.pipe] = peer
 
     def _finished(self, peer: Peer, frame: memoryview, leaving: int, count: int) -> None:
-        resolved = 0
+        resolved = []
         rows = frames.parse_results(frame, count)
         with self._lock:
             peer.heard = monotonic()
@@ -439,8 +369,8 @@ class Dispatcher:
                 self._forget(task)
                 self._learn(task.codes[0].key, seconds)
                 if not task.mirai.done():
-                    task.mirai._resolve(status, bytes(body) if len(body) < MAX_BATCHED_BYTES else body)
-                    resolved += 1
+                    task.mirai._store(status, body if len(body) > COPIED_BYTES else bytes(body))
+                    resolved.append(task.mirai)
             if leaving:
                 self._depart(peer)
             elif not peer.running and peer.state is PeerState.BUSY:
@@ -448,11 +378,19 @@ class Dispatcher:
                 self._pump()
             elif not peer.running and peer.state is PeerState.LEAVING:
                 self._queue_control(peer, [frames.head(Kind.LEAVE_OK)])
-        self._notify(resolved)
+        self._announce(resolved)
+
+    def _announce(self, resolved: Sequence[Mirai]) -> None:
+        """Wake who waits for these; last of all, for they compete with this thread for the interpreter."""
+        if resolved and self.on_resolved is not None:
+            self.on_resolved(len(resolved))
+        for mirai in resolved:
+            mirai._wake()
 
     def _learn(self, key: bytes, seconds: float) -> None:
         before = self._seconds.get(key)
         self._seconds[key] = seconds if before is None else 0.8 * before + 0.2 * seconds
+        self._seconds.move_to_end(key)
         if len(self._seconds) > _MAX_ESTIMATES:
             self._seconds.popitem(last=False)
 
@@ -462,21 +400,32 @@ class Dispatcher:
             peer.recalled = False
             tasks = [t for n in numbers if (t := peer.running.pop(n, None)) is not None]
             self._executing -= len(tasks)
-            self._requeue(tasks)
+            resolved = self._put_back(tasks)
             if peer.state is PeerState.LEAVING and not peer.running:
                 self._queue_control(peer, [frames.head(Kind.LEAVE_OK)])
             elif peer.state is PeerState.BUSY and not peer.running:
                 self._make_idle(peer)
             self._pump()
+        self._announce(resolved)
 
-    def _requeue(self, tasks: Sequence[Task]) -> None:
+    def _put_back(self, tasks: Sequence[Task]) -> list[Mirai]:
+        """Put tasks that were not begun at the head of the queue; give the mirais that this resolves.
+
+        What `everywhere` meant for a daemon that goes is for no other one.
+        """
+        resolved = []
         for task in reversed(tasks):
             task.peer = None
             if task.mirai.done():
                 self._forget(task)
-                continue
-            self._queue.appendleft(task)
-            self._awaiting += 1
+            elif task.barrier is not None:
+                self._forget(task)
+                task.mirai._store_value(ErrorValue(CONNECTION_RESET))
+                resolved.append(task.mirai)
+            else:
+                self._queue.appendleft(task)
+                self._awaiting += 1
+        return resolved
 
     def _leaving(self, peer: Peer) -> None:
         with self._lock:
@@ -509,68 +458,77 @@ class Dispatcher:
             peer.running.clear()
             orphans = self._leave_barriers(peer)
             self._pump()
-        for task in orphans:
-            task.mirai._resolve_value(ErrorValue(CONNECTION_RESET))
-        self._notify(len(orphans))
+        self._announce(orphans)
         if tasks:
             self._conclude(peer, tasks)
         self._on_change()
 
-    def _leave_barriers(self, peer: Peer) -> list[Task]:
+    def _leave_barriers(self, peer: Peer) -> list[Mirai]:
         """Members of an `everywhere` that nobody will serve, now that this daemon is gone."""
         orphans = []
-        for item in [i for i in self._queue if isinstance(i, Barrier)]:
-            if peer in item.waited_for and peer not in item.served and item.members:
-                task = item.members.pop()
+        for barrier in [i for i in self._queue if isinstance(i, Barrier)]:
+            if peer in barrier.waited_for and peer not in barrier.served and barrier.members:
+                task = barrier.members[-1]
                 self._awaiting -= 1
                 self._forget(task)
-                orphans.append(task)
-                if not item.members:
-                    self._queue.remove(item)
-            item.waited_for.discard(peer)
+                task.mirai._store_value(ErrorValue(CONNECTION_RESET))
+                orphans.append(task.mirai)
+                self._leave_barrier(barrier, task)
+            barrier.waited_for.discard(peer)
         return orphans
+
+    def _leave_barrier(self, barrier: Barrier, task: Task) -> None:
+        """Take a task out of its barrier; one that is empty holds up nothing."""
+        barrier.members.remove(task)
+        if not barrier.members:
+            self._queue.remove(barrier)
 
     def _conclude(self, peer: Peer, tasks: list[Task]) -> None:
         """Tell what became of the tasks of a lost daemon, with its exit code if it is one of ours."""
         assert peer.who is not None
         detail = {"pid": peer.who.pid, "host": peer.who.host}
-        local = self._local(peer.who.pid) if peer.started is not None else None
+        local = peer.local
         if local is None:
             self._settle(tasks, len(tasks), detail)
             return
-        begun = _begun(tasks, local.started())
-        local.when_ended(lambda end: self._settle(tasks, begun, detail | end))
+
+        def ended(end: dict[str, Any]) -> None:
+            # A process that is lost but lives may still begin what it holds.
+            begun = _begun(tasks, local.started()) if end else len(tasks)
+            self._settle(tasks, begun, detail | end)
+
+        local.when_ended(ended)
 
     def _settle(self, tasks: list[Task], begun: int, detail: dict[str, Any]) -> None:
         """The first `begun` tasks may have run: error 19. The others provably never started."""
-        resolved = 0
         with self._lock:
             if self._closed:
                 return
             self._executing -= len(tasks)
+            resolved = self._put_back(tasks[begun:])
             for task in tasks[:begun]:
                 self._forget(task)
                 if not task.mirai.done():
-                    task.mirai._resolve_value(ErrorValue(CONNECTION_RESET, detail))
-                    resolved += 1
-            self._requeue(tasks[begun:])
+                    task.mirai._store_value(ErrorValue(CONNECTION_RESET, detail))
+                    resolved.append(task.mirai)
             self._pump()
-        self._notify(resolved)
+        self._announce(resolved)
 
     # -- who gets what next, under the lock
 
     def _pump(self) -> None:
-        """Hand out work for as long as there is some and a daemon is idle."""
+        """Hand out work for as long as there is some and a daemon is idle.
+
+        The one that was busy last comes first: its caches are warm, and the others may leave if it suffices.
+        """
         blocked: list[Peer] = []
         while self._queue and self._idle:
-            _, peer = self._idle.popitem(last=False)
+            _, peer = self._idle.popitem()
             batch = self._take(peer)
             if batch:
                 self._assign(peer, batch)
-            elif self._queue:
-                blocked.append(peer)
             else:
-                self._idle[peer.pipe] = peer
+                blocked.append(peer)
         for peer in blocked:
             self._idle[peer.pipe] = peer
         if self._idle and not self._queue:
@@ -580,44 +538,35 @@ class Dispatcher:
         """The next task, with as many short ones behind it as fit; empty if there is none for this daemon."""
         queue = self._queue
         batch: list[Task] = []
-        budget, share = BATCH_SECONDS, 0
-        while queue:
+        budget, share = BATCH_SECONDS, 1
+        while queue and len(batch) < share:
             item = queue[0]
             if isinstance(item, Barrier):
-                if not batch:
-                    self._take_from_barrier(item, peer, batch)
+                if not batch and peer not in item.served:
+                    item.served.add(peer)
+                    batch.append(item.members[0])
+                    self._leave_barrier(item, item.members[0])
                 break
             if item.mirai.done():
                 queue.popleft()
                 continue
+            expected = self._expected(item)
             if batch:
-                expected = self._seconds.get(item.codes[0].key)
-                if expected is None or expected > SHORT_SECONDS or item.size > MAX_BATCHED_BYTES:
-                    break
                 budget -= expected + TASK_OVERHEAD_SECONDS
-                if budget < 0 or len(batch) >= share:
+                if budget < 0:
                     break
-            else:
-                expected = self._seconds.get(item.codes[0].key)
-                alone = expected is None or expected > SHORT_SECONDS or item.size > MAX_BATCHED_BYTES
-                share = 1 if alone else min(self._max_batch, -(-len(queue) // max(1, self._connected)))
+            elif expected <= SHORT_SECONDS:
+                share = min(self._max_batch, -(-len(queue) // max(1, self._connected)))
             queue.popleft()
             batch.append(item)
-            if len(batch) >= share:
-                break
         self._awaiting -= len(batch)
         return batch
 
-    def _take_from_barrier(self, barrier: Barrier, peer: Peer, batch: list[Task]) -> None:
-        if peer in barrier.served:
-            return
-        barrier.served.add(peer)
-        while barrier.members and not batch:
-            task = barrier.members.popleft()
-            if not task.mirai.done():
-                batch.append(task)
-        if not barrier.members:
-            self._queue.popleft()
+    def _expected(self, task: Task) -> float:
+        """Seconds that a task will probably take; for ever, if it is better sent alone."""
+        if task.size > MAX_BATCHED_BYTES:
+            return inf
+        return self._seconds.get(task.codes[0].key, inf)
 
     def _assign(self, peer: Peer, batch: list[Task]) -> None:
         new: dict[bytes, bytes] = {}
@@ -626,8 +575,7 @@ class Dispatcher:
             task.peer = peer
             peer.running[task.id] = task
             for code in task.codes:
-                if code.key not in peer.known:
-                    peer.known.add(code.key)
+                if peer.lacks(code):
                     new[code.key] = code.body
             entries.append((task.id, task.flags, task.body))
         self._executing += len(batch)
@@ -684,3 +632,10 @@ class Dispatcher:
 def _begun(tasks: Sequence[Task], started: int) -> int:
     """How many of these tasks, in the order in which they were sent, the daemon had started."""
     return next((i + 1 for i, task in enumerate(tasks) if task.id == started), 0)
+
+
+def _all_reset(tasks: Sequence[Task]) -> list[Mirai]:
+    """Resolve tasks to error 19, for a profile that is no more."""
+    for task in tasks:
+        task.mirai._store_value(ErrorValue(CONNECTION_RESET))
+    return [task.mirai for task in tasks]

@@ -10,12 +10,12 @@ import builtins
 import linecache
 import os
 import pickle
+import signal
 import socket
 import sys
 import threading
 import traceback
 import types
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from mirai_py.frames import Status, TaskFlag
 from mirai_py.streams import Stream, seed_generators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from mirai_py.codes import CodeCache
     from mirai_py.frames import Buffer, Parts
@@ -58,31 +58,42 @@ class Interrupt:
     """Lets another thread interrupt the task that runs, and none but that one.
 
     A signal wakes even a sleeping task: `signal.pthread_kill` on the thread that runs it. The handler raises
-    only if the task that was meant is still the one that runs.
+    only if a task that was meant is still the one that runs. At most one signal of ours is under way, so
+    that any other SIGINT is known to come from elsewhere, and interrupts whatever runs.
+
+    Attributes:
+        running: the task that runs.
+        ended: nothing is to begin any more.
     """
 
     def __init__(self) -> None:
         self.running: int | None = None
-        self.unwanted: set[int] = set()
-        self._target: int | None = None
+        self.ended = False
+        self._unwanted: set[int] = set()
+        self._signalled = False
         self._thread = threading.get_ident()
-        self.installed = threading.current_thread() is threading.main_thread()
+        self._installed = False
 
     def install(self) -> None:
         """Take over SIGINT, if this is the main thread."""
-        import signal
-
-        if self.installed:
+        if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self._handle)
+            self._installed = True
 
     def __call__(self, task: int) -> None:
         """Interrupt this task if it runs, and never let it start; from any thread."""
-        import signal
-
-        self.unwanted.add(task)
-        if self.installed and self.running == task:
-            self._target = task
+        self._unwanted.add(task)
+        if self._installed and self.running == task and not self._signalled:
+            self._signalled = True
             signal.pthread_kill(self._thread, signal.SIGINT)
+
+    def unwanted(self, task: int) -> bool:
+        """Whether this task must not start."""
+        return self.ended or task in self._unwanted
+
+    def forget(self) -> None:
+        """Forget tasks that were unwanted: those under way now are others."""
+        self._unwanted = set()
 
     def begin(self, task: int) -> None:
         """Mark a task as the one that runs.
@@ -91,13 +102,17 @@ class Interrupt:
             KeyboardInterrupt: it is not wanted any more.
         """
         self.running = task
-        if task in self.unwanted:
+        if self.unwanted(task):
             raise KeyboardInterrupt
 
     def _handle(self, _number: int, _frame: object) -> None:
-        target, self._target = self._target, None
-        if self.running is not None and target in (None, self.running):
-            raise KeyboardInterrupt
+        ours, self._signalled = self._signalled, False
+        running = self.running
+        if running is None or (ours and running not in self._unwanted):
+            return
+        if ours:
+            self.running = None  # it is interrupted once, however it takes it
+        raise KeyboardInterrupt
 
 
 class Evaluator:
@@ -124,31 +139,32 @@ class Evaluator:
         everywhere = bool(flags & TaskFlag.EVERYWHERE)
         if self._cleanup and self._around is None:
             self._around = Surroundings.of(self.namespace)
+        token = _in_task.set("map" if flags & TaskFlag.MAP else "task")
         try:
-            return self._run(task, flags, body)
+            return self._run(task, body, everywhere=everywhere)
         finally:
+            _in_task.reset(token)
             if everywhere or not self._cleanup:
                 self._around = None
             elif self._around is not None:
                 self._around.restore(self.namespace)
 
-    def _run(self, task: int, flags: int, body: Buffer) -> tuple[Status, Parts]:
+    def _run(self, task: int, body: Buffer, *, everywhere: bool) -> tuple[Status, Parts]:
         interrupt = self.interrupt
-        everywhere = bool(flags & TaskFlag.EVERYWHERE)
         try:
             call, args, kwargs, extras = self._read(body)
             prepared = self._prepare(call, args, kwargs, extras or {}, everywhere=everywhere)
-            with _marked("map" if flags & TaskFlag.MAP else "task"):
-                if extras and (stream := extras.get("stream")):
-                    seed_generators(Stream(*stream))
-                try:
-                    interrupt.begin(task)
-                    value = prepared(*args, **kwargs)
-                finally:
-                    interrupt.running = None
+            if extras and (stream := extras.get("stream")):
+                seed_generators(Stream(*stream))
+            try:
+                interrupt.begin(task)
+                value = prepared(*args, **kwargs)
+            finally:
+                interrupt.running = None
             if everywhere:
                 self._keep_globals(call)
         except KeyboardInterrupt:
+            interrupt.running = None  # it may have come just before that was done
             return Status.INTERRUPT, []
         except BaseException as error:
             return Status.ERROR, [describe(error, user_frames(error))]
@@ -210,15 +226,6 @@ class Evaluator:
             self.namespace.update((k, call.__globals__[k]) for k in stored if k in call.__globals__)
 
 
-@contextmanager
-def _marked(word: str) -> Iterator[None]:
-    token = _in_task.set(word)
-    try:
-        yield
-    finally:
-        _in_task.reset(token)
-
-
 def sent_by_value(function: types.FunctionType) -> bool:
     """Whether a function's globals are its own, not those of a module."""
     module = sys.modules.get(function.__module__ or "")
@@ -248,7 +255,7 @@ class Source:
 
     def __init__(self, text: bytes) -> None:
         source = text.decode("utf-8", "surrogatepass")
-        name = f"<mirai {abs(hash(source)):x}>"
+        self._name = name = f"<mirai {abs(hash(source)):x}>"
         # So that tracebacks and debuggers show the lines.
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         tree = ast.parse(source, name)
@@ -259,6 +266,9 @@ class Source:
             value = compile(ast.Expression(last.value), name, "eval")
         self._body = compile(tree, name, "exec")
         self._last = value
+
+    def __del__(self) -> None:
+        linecache.cache.pop(getattr(self, "_name", ""), None)
 
     def run(
         self, namespace: dict[str, Any], names: Mapping[str, Any], arguments: Mapping[str, Any], *, keep: bool

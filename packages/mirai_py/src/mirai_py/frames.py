@@ -158,12 +158,20 @@ def results(done: Sequence[Result], flags: int = 0) -> Parts:
 
 
 def parse_results(frame: memoryview, count: int) -> list[tuple[int, int, float, memoryview]]:
-    """`(id, status, seconds, body)` of each result in a frame."""
+    """`(id, status, seconds, body)` of each result in a frame.
+
+    Raises:
+        FrameError: its length is not what its table says.
+    """
     at = HEADER_SIZE + count * _RESULT.size
+    if at > len(frame):
+        raise FrameError(f"{count} results do not fit {len(frame)} bytes")
     found = []
     for task, length, status, seconds in _RESULT.iter_unpack(frame[HEADER_SIZE:at]):
         found.append((task, status, seconds, frame[at : at + length]))
         at += length
+    if at != len(frame):
+        raise FrameError(f"results of {at} bytes came in a frame of {len(frame)}")
     return found
 
 

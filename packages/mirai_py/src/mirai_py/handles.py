@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mirai_py import serial
 from mirai_py.errors import CANCELED, MiraiError, MiraiInterrupt, raised, rebuild
 from mirai_py.frames import Buffer, Status
+from mirai_py.lifetime import check_process
 from nngsock import UNRESOLVED, ErrorValue
 
 if TYPE_CHECKING:
@@ -60,20 +61,24 @@ class Mirai:
 
     # -- what resolves it
 
-    def _resolve(self, status: int, body: Buffer) -> None:
-        """Store the outcome as it came, unread, and wake who waits."""
+    def _store(self, status: int, body: Buffer) -> None:
+        """Keep the outcome as it came, unread. `_wake` has to follow, from the same thread."""
         self._body = body
         self._outcome = status
-        if self._wakes is not None:
-            self._wake_all()
 
-    def _resolve_value(self, value: Any) -> None:
+    def _store_value(self, value: Any) -> None:
+        """Keep a value as the outcome. `_wake` has to follow, from the same thread."""
         self._value = value
         self._outcome = Status.OK
-        if self._wakes is not None:
-            self._wake_all()
 
-    def _wake_all(self) -> None:
+    def _resolve_value(self, value: Any) -> None:
+        self._store_value(value)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Call who waits, each once."""
+        if self._wakes is None:
+            return
         with _registering:
             wakes, self._wakes = self._wakes, None
         for wake in wakes or ():
@@ -86,7 +91,14 @@ class Mirai:
                 self._wakes = []
             self._wakes.append(wake)
         if self._outcome is not None:
-            self._wake_all()
+            self._wake()
+
+    def _forget_wake(self, wake: Wake) -> None:
+        """Undo `_on_wake`, so that waits that time out leave nothing behind."""
+        with _registering:
+            if self._wakes is not None:
+                with contextlib.suppress(ValueError):
+                    self._wakes.remove(wake)
 
     # -- what reads it
 
@@ -160,6 +172,7 @@ class Mirai:
 
     def cancel(self) -> bool:
         """Stop the task: see `stop_mirai`."""
+        check_process()
         return self._outcome is None and self._stop is not None and self._stop(self)
 
     def add_done_callback(self, fn: Callable[[Mirai], object]) -> None:
@@ -169,8 +182,7 @@ class Mirai:
     def future(self) -> concurrent.futures.Future[Any]:
         """A `concurrent.futures.Future` that ends as this mirai does; cancelling it stops the task."""
         future = _MiraiFuture(self)
-        future.set_running_or_notify_cancel()
-        self._on_wake(lambda: callbacks.put(lambda: _finish(future, self)))
+        self._on_wake(lambda: callbacks.put(future.settle))
         return future
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -220,28 +232,54 @@ def _wait(mirai: Mirai, timeout: float | None) -> bool:
     """Wait for one mirai. A lock per wait: acquiring one is interrupted by Ctrl-C at once."""
     if mirai._outcome is not None:
         return True
+    check_process()
     lock = threading.Lock()
     lock.acquire()
-    mirai._on_wake(lock.release)
-    return lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout)) or mirai.done()
+    wake = lock.release
+    mirai._on_wake(wake)
+    came = False
+    try:
+        came = lock.acquire() if timeout is None else lock.acquire(timeout=_bounded(timeout))
+    finally:
+        if not came:
+            mirai._forget_wake(wake)
+    return came or mirai.done()
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), threading.TIMEOUT_MAX)
 
 
 class _MiraiFuture(concurrent.futures.Future[Any]):
+    """A future that stays pending until its mirai is resolved, so that it can be cancelled all the time."""
+
     def __init__(self, mirai: Mirai) -> None:
         super().__init__()
         self._mirai = mirai
 
     def cancel(self) -> bool:
-        return self._mirai.cancel()
+        """Stop the task, running or not; False if it is resolved."""
+        self._mirai.cancel()
+        return self._is_stopped() and self._become_cancelled()
 
+    def _is_stopped(self) -> bool:
+        return isinstance(self._mirai.data, ErrorValue) and self._mirai.data == CANCELED
 
-def _finish(future: concurrent.futures.Future[Any], mirai: Mirai) -> None:
-    try:
-        value = raised(mirai.data)
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(value)
+    def _become_cancelled(self) -> bool:
+        return super().cancel()
+
+    def settle(self) -> None:
+        """Take over the outcome of the mirai."""
+        if self._is_stopped():
+            self._become_cancelled()
+        if not self.set_running_or_notify_cancel():
+            return
+        try:
+            value = raised(self._mirai.data)
+        except BaseException as error:
+            self.set_exception(error)
+        else:
+            self.set_result(value)
 
 
 class LoopWaker:
@@ -313,8 +351,9 @@ class Callbacks:
             call = self._calls.get()
             try:
                 call()
-            except Exception:
+            except BaseException:  # a SystemExit of a callback must not end the callbacks of all others
                 _log.exception("a callback failed")
+            del call  # else what it holds lives until the next one
 
     def forget_thread(self) -> None:
         """After a fork the thread is gone; the child starts anew."""
@@ -422,9 +461,13 @@ def wait_any(waiting: Sequence[Mirai], timeout: float | None = None) -> int | No
             with contextlib.suppress(RuntimeError):  # two mirais at the same instant
                 lock.release()
 
-    for mirai in waiting:
-        mirai._on_wake(wake)
-    lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+    try:
+        for mirai in waiting:
+            mirai._on_wake(wake)
+        lock.acquire(timeout=-1 if timeout is None else _bounded(timeout))
+    finally:
+        for mirai in waiting:
+            mirai._forget_wake(wake)
     return next((i for i, m in enumerate(waiting) if m.done()), None)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mirai_py.codes import current_cache
-from mirai_py.dispatcher import Counts
 from mirai_py.errors import TIMED_OUT
 from mirai_py.evaluate import Evaluator
 from mirai_py.frames import Parts, TaskFlag
 from mirai_py.handles import Mirai
+from mirai_py.peers import Counts
 from nngsock import ErrorValue
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Inline:
         if timeout is not None and monotonic() - begun > timeout:
             mirai._resolve_value(ErrorValue(TIMED_OUT, {"timeout": round(timeout * 1000)}))
         else:
-            mirai._resolve(status, b"".join(parts))
+            mirai._store(status, b"".join(parts))
         if self.on_resolved is not None:
             self.on_resolved(1)
         return mirai

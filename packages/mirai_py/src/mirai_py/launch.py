@@ -111,6 +111,7 @@ class LocalDaemon:
                 break
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+                os.kill(self.pid, signal.SIGCONT)  # one that is stopped does not see a SIGTERM
         self._ended.wait()
         self.output.close()
         with contextlib.suppress(BufferError):

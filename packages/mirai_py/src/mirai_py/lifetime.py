@@ -14,7 +14,48 @@ import sys
 import threading
 from dataclasses import dataclass
 
+from mirai_py.errors import MiraiException
+
 LOCAL_VARIABLE = "MIRAI_PY_LOCAL"
+
+
+class ForkedError(MiraiException, RuntimeError):
+    """This process was forked from one that had daemons: it may use neither them nor others."""
+
+
+@dataclass(slots=True)
+class _Process:
+    """What this process has done, and whether it is a forked child that inherited it."""
+
+    has_sockets: bool = False
+    forked: bool = False
+
+
+_process = _Process()
+
+
+def claim_process() -> None:
+    """Note that this process opens sockets: a child forked later may not use them."""
+    check_process()
+    _process.has_sockets = True
+
+
+def check_process() -> None:
+    """See that this process may use sockets and wait for tasks.
+
+    Raises:
+        ForkedError: it was forked from one that had daemons.
+    """
+    if _process.forked:
+        raise ForkedError(
+            "mirai_py cannot be used in a process that was forked from one that has daemons; start the "
+            'process anew, for example with multiprocessing\'s "spawn" method'
+        )
+
+
+def is_forked() -> bool:
+    """Whether this process was forked from one that had daemons."""
+    return _process.forked
 
 
 def die_with_host(life: int | None) -> None:
@@ -77,6 +118,7 @@ def life_line() -> LifeLine:
 
 def _after_fork() -> None:
     global _line
+    _process.forked = _process.forked or _process.has_sockets
     if _line is not None:
         _line.close_writer_after_fork()
         _line = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import secrets
 import sys
 import tempfile
@@ -15,13 +14,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import nngsock
-from mirai_py.dispatcher import Dispatcher, LocalProcess
+from mirai_py.dispatcher import Dispatcher
 from mirai_py.errors import DaemonsNotSetError, MiraiException, MiraiLaunchError
 from mirai_py.evaluate import in_map
 from mirai_py.handshake import TOKEN_VARIABLE, new_token
 from mirai_py.host import Host
 from mirai_py.inline import Inline
 from mirai_py.launch import LocalDaemon, start_local
+from mirai_py.lifetime import check_process, claim_process, is_forked
+from mirai_py.peers import LocalProcess
 from mirai_py.streams import Stream, Streams
 from mirai_py.worker import OPTIONS, check_options
 
@@ -35,7 +36,7 @@ LEAVE_SECONDS = 0.3
 _UNSET: Any = object()
 
 _profiles: dict[str, Profile] = {}
-_changing = threading.RLock()
+_changing = threading.Lock()
 _current: ContextVar[str] = ContextVar("mirai_py_profile", default=DEFAULT)
 
 
@@ -55,10 +56,13 @@ class Profile:
     engine: Dispatcher | Inline = field(init=False)
     started: list[LocalDaemon] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
+    closed: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _cv: nngsock.ConditionVariable | None = None
 
     def listen(self, url: str) -> None:
         """Open the socket and the dispatcher."""
+        claim_process()
         self.host = host = Host(url)
         self.engine = Dispatcher(
             send=host.send,
@@ -84,10 +88,16 @@ class Profile:
         """Start `n` daemons here, without waiting for them."""
         merged = {**self.options, **options}
         threads = merged.pop("threads", self.threads)
-        self.started = [d for d in self.started if not d.gone()]
-        new = [start_local(self.url, self.token, merged, threads=threads) for _ in range(n)]
-        self.started += new
-        for daemon in new:
+        new = []
+        for _ in range(n):
+            with self._lock:
+                if self.closed:
+                    raise DaemonsNotSetError(f"the compute profile {self.name!r} was reset meanwhile")
+                self.started = [d for d in self.started if not d.gone()]
+                daemon = start_local(self.url, self.token, merged, threads=threads)
+                # At once, so that it is known when it connects and goes when the profile does.
+                self.started.append(daemon)
+            new.append(daemon)
             daemon.when_ended(lambda _: self._notify(), patience=None)
         return new
 
@@ -96,6 +106,7 @@ class Profile:
 
         Raises:
             MiraiLaunchError: one has ended before, with its exit code and last words.
+            DaemonsNotSetError: another thread has reset this profile.
         """
         assert isinstance(self.engine, Dispatcher)
         wanted = {d.pid for d in new}
@@ -103,6 +114,8 @@ class Profile:
         with self.changed:
             while True:
                 connected = {d["pid"] for d in self.engine.daemons()}
+                if self.closed:
+                    raise DaemonsNotSetError(f"the compute profile {self.name!r} was reset meanwhile")
                 for daemon in new:
                     if daemon.pid not in connected and daemon.gone():
                         raise MiraiLaunchError(_epitaph(daemon))
@@ -116,15 +129,20 @@ class Profile:
 
     def close(self, *, order: bool = False) -> None:
         """Resolve what is unresolved to error 19, let the daemons go, and see out those of this machine."""
+        if not hasattr(self, "engine"):
+            return
         if isinstance(self.engine, Dispatcher) and order:
             self._order_out(self.engine)
+        with self._lock:
+            self.closed = True
+            started, self.started = self.started, []
         self.engine.close()
         if self.host is not None:
             self.host.close()
+        self._notify()
         deadline = monotonic() + LEAVE_SECONDS
-        for daemon in self.started:
+        for daemon in started:
             daemon.see_out(max(0.0, deadline - monotonic()))
-        self.started = []
 
     def _order_out(self, engine: Dispatcher) -> None:
         engine.order_all_out()
@@ -135,15 +153,16 @@ class Profile:
 
     def cv(self) -> nngsock.ConditionVariable:
         """Signalled once for each mirai of this profile that is resolved."""
-        if self._cv is None:
-            cv = self._cv = nngsock.cv()
+        with self._lock:
+            if self._cv is None:
+                cv = self._cv = nngsock.cv()
 
-            def signal(number: int) -> None:
-                for _ in range(number):
-                    cv.signal()
+                def signal(number: int) -> None:
+                    for _ in range(number):
+                        cv.signal()
 
-            self.engine.on_resolved = signal
-        return self._cv
+                self.engine.on_resolved = signal
+            return self._cv
 
 
 def _epitaph(daemon: LocalDaemon) -> str:
@@ -247,29 +266,38 @@ def daemons(
         return Daemons(name, active=False)
     if number and not sync and address is None and in_map():
         raise MiraiException("cannot create local daemons from within mirai map")
-    with _changing:
-        reset(name)
-        profile = Profile(
-            name, number, new_token(), Streams(_seed_of(seed)), daemon_args, threads, _batch_of(batch)
-        )
-        _set_up(profile, address, number, sync=sync)
+    profile = Profile(
+        name, number, new_token(), Streams(_seed_of(seed)), daemon_args, threads, _batch_of(batch)
+    )
+    reset(name)
+    _set_up(profile, address, number, sync=sync)
     return Daemons(name, active=True)
 
 
 def _set_up(profile: Profile, address: str | None, number: int, *, sync: bool) -> None:
-    if sync:
-        profile.engine = Inline(profile.streams)
-        _profiles[profile.name] = profile
-        return
-    profile.listen(address or local_url())
-    _profiles[profile.name] = profile
-    if address is not None:
-        return
     try:
-        profile.wait_for(profile.launch(number, {}))
+        if sync:
+            profile.engine = Inline(profile.streams)
+        else:
+            profile.listen(address or local_url())
+        _register(profile)
+        if address is None and not sync:
+            profile.wait_for(profile.launch(number, {}))
     except BaseException:
-        reset(profile.name)
+        with _changing:
+            if _profiles.get(profile.name) is profile:
+                del _profiles[profile.name]
+        profile.close()
         raise
+
+
+def _register(profile: Profile) -> None:
+    """Make a profile the one of its name; one that another thread has set meanwhile gives way."""
+    with _changing:
+        before = _profiles.get(profile.name)
+        _profiles[profile.name] = profile
+    if before is not None:
+        before.close()
 
 
 def _refuse_open_parts(**given: Any) -> None:
@@ -366,34 +394,10 @@ def reset(name: str, *, order: bool = False) -> None:
 
 @atexit.register
 def _reset_all() -> None:
-    if _forked:
+    if is_forked():
         return
     for name in list(_profiles):
         reset(name)
-
-
-_forked = False
-
-
-def _mark_forked() -> None:
-    global _forked
-    _forked = True
-
-
-os.register_at_fork(after_in_child=_mark_forked)
-
-
-def check_process() -> None:
-    """See that this process may use sockets.
-
-    Raises:
-        MiraiException: it was forked from one that did.
-    """
-    if _forked:
-        raise MiraiException(
-            "mirai_py cannot be used in a process that was forked from one that imported it; start the "
-            'process anew, for example with multiprocessing\'s "spawn" method'
-        )
 
 
 def profile_name(compute: Any) -> str:
@@ -521,6 +525,8 @@ def nextget(x: str, compute: str = DEFAULT) -> Any:
         return profile.url
     if x == "dispatcher":
         return isinstance(profile.engine, Dispatcher)
+    if x == "stream":
+        return profile.streams.peek()
     if x == "env":
         return {TOKEN_VARIABLE: profile.token}
     if x == "cv":

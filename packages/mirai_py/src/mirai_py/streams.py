@@ -10,6 +10,7 @@ import hashlib
 import random
 import secrets
 import sys
+import threading
 from typing import Any, NamedTuple
 
 
@@ -26,10 +27,11 @@ class Stream(NamedTuple):
 
 
 class Streams:
-    """Hands out streams one after the other. Not thread-safe: the dispatcher calls it under its lock."""
+    """Hands out streams one after the other, to any thread."""
 
     def __init__(self, seed: int | None) -> None:
         self.fixed = seed is not None
+        self._lock = threading.Lock()
         self._next = Stream(secrets.randbits(128) if seed is None else seed, 0)
 
     def peek(self) -> Stream:
@@ -38,8 +40,9 @@ class Streams:
 
     def take(self) -> Stream:
         """The current stream; the next call gives another."""
-        stream = self._next
-        self._next = stream._replace(counter=stream.counter + 1)
+        with self._lock:
+            stream = self._next
+            self._next = stream._replace(counter=stream.counter + 1)
         return stream
 
 

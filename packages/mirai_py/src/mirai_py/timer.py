@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _log = logging.getLogger("mirai_py")
+_MAX_FORGOTTEN = 1000
 
 
 @dataclass(order=True, slots=True)
@@ -28,10 +29,13 @@ class Alarm:
     due: float
     order: int
     call: Callable[[], object] | None = field(compare=False)
+    timer: Timer = field(compare=False, repr=False)
 
     def cancel(self) -> None:
         """Forget the call. Harmless after it was made."""
-        self.call = None
+        if self.call is not None:
+            self.call = None
+            self.timer.forget()
 
 
 class Timer:
@@ -42,11 +46,14 @@ class Timer:
         self._changed = threading.Condition()
         self._order = itertools.count()
         self._running = False
+        self._forgotten = 0
 
     def after(self, seconds: float, call: Callable[[], object]) -> Alarm:
         """Call `call()` in `seconds`, at once if that is not positive."""
-        alarm = Alarm(time.monotonic() + seconds, next(self._order), call)
+        alarm = Alarm(time.monotonic() + seconds, next(self._order), call, self)
         with self._changed:
+            if self._forgotten > _MAX_FORGOTTEN and self._forgotten > len(self._alarms) // 2:
+                self._drop_forgotten()
             heapq.heappush(self._alarms, alarm)
             if not self._running:
                 self._running = True
@@ -55,16 +62,27 @@ class Timer:
                 self._changed.notify()
         return alarm
 
+    def forget(self) -> None:
+        """Note that an alarm was cancelled; those that pile up before their time are dropped."""
+        self._forgotten += 1  # a guess: the real number is found when they are dropped
+
+    def _drop_forgotten(self) -> None:
+        self._alarms = [alarm for alarm in self._alarms if alarm.call is not None]
+        heapq.heapify(self._alarms)
+        self._forgotten = 0
+
     def _run(self) -> None:
         while True:
             with self._changed:
                 alarm = self._next()
-            if alarm.call is None:
+            call, alarm.call = alarm.call, None
+            if call is None:
                 continue
             try:
-                alarm.call()
+                call()
             except Exception:
                 _log.exception("a timed call failed")
+            del call, alarm  # else what they hold lives until the next one
 
     def _next(self) -> Alarm:
         while True:

@@ -77,7 +77,6 @@ class _State:
     wakes: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     lock: threading.Lock = field(default_factory=threading.Lock)
     leaving: bool = False
-    lost: bool = False
     nonce: bytes = b""
     settings: dict[str, Any] | None = None
     refused: str = ""
@@ -224,8 +223,9 @@ class _Worker:
         self._interrupt.install()
         if self._autoexit:
             die_with_host(self._local.life)
+        nngsock.set_opt(self._socket, "send-buffer", 64)
         nngsock.on_pipe(self._socket, self._on_pipe)
-        self._receive()
+        nngsock.on_message(self._socket, self._received)
         try:
             nngsock.dial(self._socket, self._url, autostart=True if asyncdial else None, fail="error")
             self._wait_for_host(None if asyncdial else HANDSHAKE_SECONDS)
@@ -316,10 +316,7 @@ class _Worker:
             if self._count >= self._limits.tasks:
                 self._finish()
                 return False
-            if self._state.lost and self._autoexit is not False:
-                return True
         self._flush()
-        self._interrupt.unwanted.clear()
         return True
 
     def _run(self, task: int, flags: int, body: memoryview) -> None:
@@ -328,7 +325,7 @@ class _Worker:
         parts: Parts = []
         status = Status.CANCELED
         begun = time.perf_counter()
-        if task not in self._interrupt.unwanted:
+        if not self._interrupt.unwanted(task):
             status, parts = self._evaluator.run(task, flags, body)
         result = Result(task, status, time.perf_counter() - begun, parts)
         with self._done_lock:
@@ -379,18 +376,11 @@ class _Worker:
 
     # -- messages, on the receiving thread
 
-    def _receive(self) -> None:
-        nngsock.recv_aio(self._socket, mode="buffer").add_done_callback(self._received, inline=True)
-
-    def _received(self, aio: nngsock.RecvAio) -> None:
-        frame = aio.data
-        if nngsock.is_error_value(frame):
-            return
+    def _received(self, frame: memoryview, _pipe: int) -> None:
         try:
             self._handle(frame)
         except Exception:
             _log.exception("a message of the host could not be handled")
-        self._receive()
 
     def _handle(self, frame: memoryview) -> None:
         kind, _, count = frames.parse_head(frame)
@@ -430,6 +420,8 @@ class _Worker:
             self._cache.add(key, body)
         with self._state.lock:
             if not self._state.leaving:
+                # The host sends tasks when those before are done: what was cancelled by now is past.
+                self._interrupt.forget()
                 self._state.pending.extend(entries)
                 self._state.wakes.put(_Wake.WORK)
                 return
@@ -446,7 +438,9 @@ class _Worker:
             except IndexError:
                 break
             (returned if entry[0] in wanted else kept).append(entry)
-        pending.extendleft(kept)
+        if kept:
+            pending.extendleft(kept)
+            self._state.wakes.put(_Wake.WORK)  # the main thread may have found nothing meanwhile
         self._flush_late()
         self._post(frames.ids(Kind.RETURNED, [entry[0] for entry in reversed(returned)]))
 
@@ -459,14 +453,18 @@ class _Worker:
         self._state.connected.set()
 
     def _on_pipe(self, event: str, _pipe: int) -> None:
+        if event == "remove":
+            self._disconnected()
+
+    def _disconnected(self) -> None:
+        """The host counts what was not begun as its own again: it must not begin here."""
         state = self._state
-        if event == "add":
-            state.lost = False
-        if event != "remove" or self._autoexit is False:
+        state.pending.clear()
+        if self._autoexit is False:
             return
-        state.lost = True
+        self._interrupt.ended = True
         if not state.connected.is_set():
-            state.refused = "the connection ended during the introduction"
+            state.refused = state.refused or "the connection ended during the introduction"
             state.connected.set()
         if self._autoexit and self._interrupt.running is not None:
             timer.after(KILL_SECONDS, lambda: os.kill(os.getpid(), signal.SIGKILL))

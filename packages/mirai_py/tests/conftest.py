@@ -1,0 +1,127 @@
+"""What the tests of this package share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import uuid
+from pathlib import Path
+
+import pytest
+
+import mirai_py
+
+
+@pytest.fixture(scope="module")
+def two():
+    """The name of a profile with two daemons, for tests that leave it as they found it."""
+    name = f"two-{uuid.uuid4().hex[:8]}"
+    mirai_py.daemons(2, compute=name)
+    yield name
+    mirai_py.daemons(0, compute=name)
+
+
+@pytest.fixture(scope="module")
+def one():
+    """The name of a profile with one daemon, for tests that leave it as they found it."""
+    name = f"one-{uuid.uuid4().hex[:8]}"
+    mirai_py.daemons(1, compute=name)
+    yield name
+    mirai_py.daemons(0, compute=name)
+
+
+@pytest.fixture
+def fresh():
+    """A name for a profile of the test's own; it is reset afterwards."""
+    name = f"fresh-{uuid.uuid4().hex[:8]}"
+    yield name
+    mirai_py.daemons(0, compute=name)
+
+
+class Gate:
+    """Lets a test know that a task runs, and the task go on when the test says so; works between processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._holds = []
+        self._make("begun")
+        self._make("go")
+
+    def _make(self, name: str) -> None:
+        os.mkfifo(self.folder / name)
+        # Held open at both ends, so that neither side waits for the other to open it.
+        self._holds.append(os.open(self.folder / name, os.O_RDWR))
+
+    @property
+    def argument(self) -> str:
+        """What to give to `pass_gate` in the task."""
+        return str(self.folder)
+
+    def wait(self, times: int = 1) -> list[int]:
+        """Wait until that many tasks stand at the gate; gives the pids of their daemons."""
+        pids = []
+        for _ in range(times):
+            assert select.select([self._holds[0]], [], [], 30)[0], "no task came to the gate"
+            pids.append(int(os.read(self._holds[0], 16)))
+        return pids
+
+    def open(self, times: int = 1) -> None:
+        """Let that many tasks go on."""
+        for _ in range(times):
+            os.write(self._holds[1], b"g")
+
+    def close(self) -> None:
+        for descriptor in self._holds:
+            os.close(descriptor)
+
+
+def pass_gate(folder, value=None):
+    """Runs in a task: report, wait, return."""
+    import os
+
+    begun = os.open(f"{folder}/begun", os.O_WRONLY)
+    os.write(begun, b"%16d" % os.getpid())
+    os.close(begun)
+    go = os.open(f"{folder}/go", os.O_RDONLY)
+    os.read(go, 1)
+    os.close(go)
+    return value
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A gate, see `Gate`, with `gate.task` to run in a daemon."""
+    folder = tmp_path / "gate"
+    folder.mkdir()
+    gate = Gate(folder)
+    gate.task = by_value(pass_gate)
+    yield gate
+    gate.close()
+
+
+def by_value(function):
+    """A copy of a function that belongs to no module that could be imported, so that it travels by value."""
+    import types
+
+    copy = types.FunctionType(
+        function.__code__, {"__builtins__": __builtins__}, function.__name__, function.__defaults__
+    )
+    copy.__module__ = "__main__"
+    return copy
+
+
+@pytest.fixture
+def ended():
+    """Wait for a process to end: `ended(pid)` is true if it does within the time."""
+
+    def wait(pid: int, seconds: float = 10.0) -> bool:
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                return bool(select.select([descriptor], [], [], seconds)[0])
+            finally:
+                os.close(descriptor)
+        return True
+
+    return wait
