@@ -320,6 +320,39 @@ def test_a_controller_that_cannot_start_workers_ends_the_run(project):
     assert made.progress == {"a": "completed", "b": "dispatched"}
 
 
+@pytest.mark.parametrize(("late", "progress"), [(2, "completed"), (99, "errored")])
+def test_files_of_workers_are_waited_for(project, monkeypatch, capsys, late, progress):
+    from targets_py.engine import crew
+
+    looks = []
+    stat_paths = crew.stat_paths
+
+    def stat_late(paths):
+        looks.append(paths)
+        if len(looks) <= late:
+            raise FileNotFoundError(paths[0])
+        return stat_paths(paths)
+
+    monkeypatch.setattr(crew, "stat_paths", stat_late)
+    made = project.make(
+        """
+        import crew_py
+        tar_option_set(
+            controller=crew_py.crew_controller_sequential(),
+            resources=tar_resources(network=tar_resources_network(seconds_interval=0.01, max_tries=5)),
+            error="continue",
+        )
+        pipeline = [tar_target("x", lambda: 1)]
+        """
+    )
+
+    assert made.progress == {"x": progress}
+    assert len(looks) == min(late + 1, 5)
+    assert "waiting for the file of x" in capsys.readouterr().err
+    if progress == "errored":
+        assert "this process does not see it" in made.reporter.messages["x"]
+
+
 def test_an_edit_during_the_run_does_not_reach_workers(project):
     (project.folder / "helpers.py").write_text("def value():\n    return 'old'\n")
     script = """

@@ -307,3 +307,18 @@ def test_a_value_that_cannot_be_split_leaves_the_stored_one(project):
 
     assert project.records["x"].error is not None
     assert project.value("x") == [1, 2]
+
+
+def test_a_value_that_failed_in_a_former_run_is_stale_too(project):
+    script = """
+        tar_option_set(error="continue")
+        pipeline = [tar_target("x", lambda: {}), tar_target("y", lambda x: (x, {}))]
+    """
+    project.make(script.format(1, 1))
+    project.make(script.format("1 / 0", 1))
+
+    made = project.make(script.format("1 / 0", 2), "y", shortcut=True)
+
+    assert (
+        made.reporter.messages["y"] == "could not load dependency x of target y. x failed: division by zero"
+    )

@@ -13,18 +13,18 @@ from targets_py.definition.options import tar_option_export
 from targets_py.engine.branching import bud_names, split
 from targets_py.engine.debug import can_debug
 from targets_py.engine.queue import NODE
-from targets_py.engine.values import NULL, Given, Lazy, Reference, Slice, Stored, Whole
-from targets_py.engine.worker import Job, Outcome, Site, Work, error_text, run_target
+from targets_py.engine.values import NULL
+from targets_py.engine.worker import Outcome, Site, Work, error_text, run_target
 from targets_py.engine.workspace import Workspace, save_workspace
 from targets_py.errors import TarFileError, TarRunError, TarWarning
 
 if TYPE_CHECKING:
     from targets_py.definition.options import Options
     from targets_py.engine.graph import Node
+    from targets_py.engine.inputs import Inputs
     from targets_py.engine.judge import Candidate, Judge
     from targets_py.engine.ledger import Ledger
     from targets_py.engine.schedule import Schedule
-    from targets_py.storage.metadata import Metadata
     from targets_py.storage.records import Record
 
 
@@ -47,7 +47,7 @@ class Conductor:
         schedule: What is ready.
         judge: What has to run.
         ledger: Where it is written down.
-        metadata: The records.
+        inputs: Where upstream values are.
         site: This process, where values are loaded for tasks that travel with them.
         options: The pipeline's options.
     """
@@ -57,19 +57,17 @@ class Conductor:
         schedule: Schedule,
         judge: Judge,
         ledger: Ledger,
-        metadata: Metadata,
+        inputs: Inputs,
         site: Site,
         options: Options,
     ) -> None:
         self.ledger = ledger
+        self.inputs = inputs
         self.site = site
         self._schedule = schedule
         self._judge = judge
-        self._metadata = metadata
         self._options = options
         self._works: dict[str, Work] = {}
-        self._failed: dict[str, str] = {}  # name -> error; their stored values are stale
-        self._canceled: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Conductor of {self._schedule!r}>"
@@ -123,32 +121,6 @@ class Conductor:
         """Write down that a task is about to run."""
         self.ledger.dispatched(task.candidate, self._branches(task.candidate.node))
 
-    def job(self, task: Task, *, remote: bool) -> Job:
-        """What a task needs to run.
-
-        Args:
-            task: The task.
-            remote: Whether it runs on a worker, which cannot see the values in this process.
-
-        Raises:
-            TarRunError: A value that it needs is not there.
-        """
-        candidate = task.candidate
-        node = candidate.node
-        retrieval = node.target.settings.retrieval
-        inputs: dict[str, Reference | Lazy] = {}
-        for parameter, upstream in node.loads.items():
-            if retrieval == "none":
-                inputs[parameter] = Lazy(upstream)
-                continue
-            reference = self._reference(candidate, upstream)
-            if remote and (retrieval == "main" or (retrieval == "auto" and isinstance(reference, Slice))):
-                reference = self._load(candidate, upstream, reference)
-            inputs[parameter] = reference
-        return Job(
-            candidate.name, candidate.now.kind, candidate.branch, candidate.now.seed, inputs, node.loads
-        )
-
     def conclude(self, task: Task, outcome: Outcome, *, shown: bool = True) -> None:
         """Write down how a task ended, and release what waited for it.
 
@@ -168,7 +140,7 @@ class Conductor:
             self._errored(task, outcome)
             return
         if outcome.status == "canceled":
-            self._canceled.add(candidate.name)
+            self.inputs.canceled.add(candidate.name)
             self.ledger.canceled(candidate, self._branches(node))
         else:
             self.ledger.completed(candidate, outcome, self._judge.common(node).depends)
@@ -183,7 +155,7 @@ class Conductor:
         """
         self.dispatched(task)
         try:
-            job = self.job(task, remote=False)
+            job = self.inputs.job(task.candidate, remote=False)
         except TarRunError as error:
             outcome = Outcome("errored", error=error_text(error), exception=error)
         else:
@@ -194,8 +166,6 @@ class Conductor:
         candidate = task.candidate
         node = candidate.node
         mode = node.target.settings.error
-        if mode != "null":
-            self._failed[candidate.name] = outcome.error
         common = self._judge.common(node).depends
         self.ledger.errored(candidate, outcome, common, self._branches(node), null=mode == "null")
         if self._options.workspace_on_error or self._wants_workspace(candidate):
@@ -247,8 +217,6 @@ class Conductor:
         record = self._judge.failed_pattern_record(node, outcome.error)
         if mode == "null":
             record.data, record.format = "error", NULL
-        else:
-            self._failed[node.name] = outcome.error
         self.ledger.pattern_errored(node, record, null=mode == "null")
         self._after_error(node, node.name, outcome)
         if mode in {"continue", "null"}:
@@ -265,49 +233,6 @@ class Conductor:
         record = self._judge.pattern_record(node)
         self.ledger.pattern_finished(node, record, len(record.children or ()))
         self._schedule.finish(node)
-
-    def _reference(self, candidate: Candidate, upstream: str) -> Reference:
-        node = candidate.node
-        branches = self._judge.branches_of(upstream)
-        if upstream in node.dimensions:
-            position = self._schedule.expansions[node.name].grid[upstream][candidate.branch]
-            if upstream in self._failed:
-                self._refuse(candidate, upstream, upstream)
-            if branches is not None:
-                return self._stored(candidate, upstream, branches[position])
-            stored = self._stored(candidate, upstream, upstream)
-            return Slice(stored, self._metadata.records[upstream].iteration or "vector", position)
-        if branches is None:
-            return self._stored(candidate, upstream, upstream)
-        record = self._metadata.records.get(upstream)
-        if record is not None and record.format == NULL:
-            return Given(None)
-        if record is None or upstream in self._failed:
-            self._refuse(candidate, upstream, upstream)
-        parts = tuple([self._stored(candidate, upstream, name) for name in branches])
-        return Whole(upstream, record.iteration or "vector", parts)
-
-    def _stored(self, candidate: Candidate, upstream: str, name: str) -> Stored:
-        record = self._metadata.records.get(name)
-        if name in self._failed or record is None or record.format is None:
-            self._refuse(candidate, upstream, name)
-        return Stored(name, record.format, record.path)
-
-    def _refuse(self, candidate: Candidate, upstream: str, name: str) -> NoReturn:
-        text = f"could not load dependency {upstream} of target {candidate.name}"
-        if name in self._failed:
-            raise TarRunError(f"{text}. {name} failed: {self._failed[name]}")
-        if name in self._canceled:
-            raise TarRunError(f"{text}: {name} was canceled")
-        raise TarRunError(f"{text}: {name} has no value")
-
-    def _load(self, candidate: Candidate, upstream: str, reference: Reference) -> Given:
-        try:
-            return Given(self.site.loader.load(reference))
-        except Exception as error:
-            raise TarRunError(
-                f"could not load dependency {upstream} of target {candidate.name}. {error}"
-            ) from error
 
     def work_of(self, node: Node) -> Work:
         """What a target does."""
@@ -330,19 +255,13 @@ class Conductor:
 
     def _save_workspace(self, task: Task, traceback: str) -> None:
         candidate = task.candidate
-        inputs = {}
-        for parameter, upstream in candidate.node.loads.items():
-            try:
-                inputs[parameter] = self._reference(candidate, upstream)
-            except TarRunError:
-                continue  # what cannot be loaded is missing in the workspace too
         workspace = Workspace(
             candidate.name,
             candidate.branch,
             candidate.node.target,
             candidate.now.seed,
             tar_option_export(),
-            inputs,
+            self.inputs.available(candidate),
             traceback,
         )
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 import time
 import types
 from collections import deque
@@ -184,7 +185,7 @@ class _CrewRunner:
         if not again:
             self._conductor.dispatched(task)
         try:
-            job = self._conductor.job(task, remote=True)
+            job = self._conductor.inputs.job(task.candidate, remote=True)
             data = {
                 "bundle": self._shared,
                 "work": self._packed(task.work),
@@ -306,6 +307,8 @@ def _wait_for_files(store: Store, name: str, info: FileInfo, network: ResourcesN
     deadline = time.monotonic() + network.seconds_timeout
     tries = 1
     while not _arrived(store, name, info):
+        if tries == 1 and network.verbose:
+            print(f"waiting for the file of {name} to be seen here", file=sys.stderr)  # noqa: T201
         if tries >= network.max_tries or time.monotonic() >= deadline:
             return False
         tries += 1

@@ -28,7 +28,7 @@ def can_debug() -> bool:
 
 
 def stop_before(name: str, command: Command, values: Mapping[str, Any], namespace: Mapping[str, Any]) -> None:
-    """Print the command and hints, and call `breakpoint()` among the command's globals and upstream values."""
+    """Print the command and hints, and call `breakpoint()` among the command's globals and inputs."""
     source = command.value if command.kind == "source" else _source_of(command.value)
     print(f"{source.rstrip()}\n{_HINTS.format(name=name)}", file=sys.stderr)  # noqa: T201 - to the user
     scope = {**namespace, **values}

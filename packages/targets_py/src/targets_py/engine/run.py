@@ -13,6 +13,7 @@ from targets_py.engine.conductor import Conductor
 from targets_py.engine.events import Counts, RunSummary
 from targets_py.engine.globals import global_records
 from targets_py.engine.graph import Graph, build_graph
+from targets_py.engine.inputs import Inputs
 from targets_py.engine.judge import Judge
 from targets_py.engine.ledger import Ledger
 from targets_py.engine.schedule import Schedule
@@ -122,7 +123,8 @@ def _conductor(
     loader = Loader(store, _persistent(graph))
     site = Site(store, pipeline.namespace, pipeline.code, loader, int(options.garbage_collection))
     ledger.counts.total = sum(not node.is_pattern for node in graph.values())
-    return Conductor(schedule, judge, ledger, metadata, site, options)
+    inputs = Inputs(judge, metadata.records, schedule.expansions, loader)
+    return Conductor(schedule, judge, ledger, inputs, site, options)
 
 
 def _persistent(graph: Graph) -> set[str]:
