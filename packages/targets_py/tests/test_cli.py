@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -331,6 +332,31 @@ def test_help_and_version(project, capfd):
     assert "make" in out
     assert run(capfd, "--version")[1].startswith("targets, version ")
     assert "NAMES" in run(capfd, "make", "-h")[1]
+
+
+def test_the_debugger_stops_before_a_target(project):
+    project.script("""
+    def double(value):
+        return value * 2
+    pipeline = [tar_target("x", 21), tar_target("y", lambda x: double(x))]
+    """)
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "targets_py", "make", "--debug", "y"]
+    child = subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "dumb"}
+    )
+    os.close(slave)
+    os.write(master, b"p ('seen', x + 1)\ncontinue\n")
+    output = b""
+    try:
+        while data := os.read(master, 65536):
+            output += data
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(master)
+    assert child.wait(20) == 0
+    assert b"('seen', 22)" in output
+    assert project.value("y") == 42
 
 
 def test_in_the_background_it_goes_on_when_the_command_has_returned(project):

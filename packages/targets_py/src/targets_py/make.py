@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from targets_py.selection import tar_tidyselect_eval
 from targets_py.storage.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from targets_py.places import StrPath
     from targets_py.selection import Selector
@@ -112,8 +113,12 @@ def run_make(
     use_crew: bool | None = None,
     terminate_controller: bool = True,
     as_job: bool | None = None,
+    debug: Sequence[str] = (),
 ) -> RunSummary | BackgroundProcess:
-    """`tar_make()` with its outcome: how the run ended, or the process that it goes on in."""
+    """`tar_make()` with its outcome: how the run ended, or the process that it goes on in.
+
+    Args as there, and debug: targets to stop at with the debugger, as `tar_option_set(debug=)` does.
+    """
     _seconds("seconds_meta_upload", seconds_meta_upload)  # nothing is uploaded yet
     place, job = store_path(store), setting("as_job", as_job)
     log = Path(place, "meta", "job.log")
@@ -129,6 +134,7 @@ def run_make(
         "store": place,
         "use_crew": setting("use_crew", use_crew),
         "terminate_controller": terminate_controller,
+        "debug": tuple(debug),
     }
     outcome: RunSummary | BackgroundProcess = call_runner(
         _make, args, callr_function, callr_arguments, "tar_make"
@@ -162,10 +168,13 @@ def _make(
     store: str,
     use_crew: bool,
     terminate_controller: bool,
+    debug: tuple[str, ...],
 ) -> RunSummary:
     from targets_py.engine.run import run_pipeline
 
     with _active(), open_pipeline("tar_make", script, store, envir) as pipeline:
+        if debug:
+            pipeline.options = replace(pipeline.options, debug=debug)
         modes = {name: target.settings.error for name, target in pipeline.targets.items()}
         return run_pipeline(
             pipeline,

@@ -22,6 +22,9 @@ def add_runners(cli: click.Group) -> None:
     @click.option("--reporter", help="balanced, terse, verbose, timestamp or silent.")
     @click.option("--no-crew", is_flag=True, help="Run here although the script has a controller.")
     @click.option("--in-process", is_flag=True, help="Run without a child process, for debugging.")
+    @click.option(
+        "--debug", multiple=True, metavar="NAME", help="Stop before NAME in the debugger, in-process."
+    )
     @click.option("--background", is_flag=True, default=None, help="Return at once; output to meta/job.log.")
     @click.option("--seconds-meta-append", type=float, help="Least seconds between writes of metadata.")
     def make(
@@ -31,6 +34,7 @@ def add_runners(cli: click.Group) -> None:
         reporter: str | None,
         no_crew: bool,
         in_process: bool,
+        debug: tuple[str, ...],
         background: bool | None,
         seconds_meta_append: float | None,
     ) -> int:
@@ -40,6 +44,8 @@ def add_runners(cli: click.Group) -> None:
         from targets_py.make import run_make, warn_about
 
         arguments: dict[str, Any] = scope.runner()
+        if debug:  # the debugger needs this terminal, and no bar on it
+            in_process, reporter = True, reporter or "terse"
         if in_process:
             arguments["callr_arguments"] = None
         if background:  # it goes on when this process has returned
@@ -52,6 +58,7 @@ def add_runners(cli: click.Group) -> None:
             callr_function=None if in_process else callr_r,
             use_crew=False if no_crew else None,
             as_job=background,
+            debug=debug,
             **arguments,
         )
         if not isinstance(outcome, RunSummary):
