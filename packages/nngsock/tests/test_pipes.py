@@ -84,7 +84,7 @@ class TestOnPipe:
         assert told == []
 
     def test_what_a_function_raises_does_not_refuse(self, watched, make_socket):
-        sock, url, events = watched()
+        sock, url, _ = watched()
         nngsock.on_pipe(sock, lambda *_: 1 / 0)
         peer = make_socket("pair1", dial=url)
         assert nngsock.send(peer, 1, block=5000) == 0

@@ -91,9 +91,7 @@ def test_a_request_waits_for_a_server(make_socket, make_url):
 
 def test_large_answers_on_one_connection_all_arrive(connect):
     req, rep = connect("req", "rep", transport="ipc")
-    servers = [
-        threading.Thread(target=answer, args=(nngsock.context(rep), lambda n: bytes(n))) for _ in range(6)
-    ]
+    servers = [threading.Thread(target=answer, args=(nngsock.context(rep), bytes)) for _ in range(6)]
     aios = [nngsock.request(nngsock.context(req), 2_000_000 + i, timeout=10_000) for i in range(6)]
     for server in servers:
         server.start()

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from nngsock._native import NONBLOCK, lib, life, new
 from nngsock.completion import Gate, Operation, run_and_wait, submit, too_late
-from nngsock.errors import EAGAIN
+from nngsock.errors import EAGAIN, ECLOSED
 from nngsock.message import MESSAGE_P, build, free, from_bytes, take_view
 from nngsock.modes import decode_typed, encode_raw
 from nngsock.serial import PICKLE, Codec, decode_serial, encode_serial
@@ -49,7 +49,7 @@ class Channel:
 
     def __init__(self, handle: Any, protocol: str, socket: Channel | None = None) -> None:
         self.handle = handle
-        self.gate = Gate(handle, socket.gate if socket else None)
+        self.gate = Gate(socket.gate if socket else None)
         # A receive that fails at once would end the survey, a send that does would lose whom to answer.
         self.receives_at_once = protocol != "surveyor"
         self.sends_at_once = protocol not in {"rep", "respondent"}
@@ -90,7 +90,11 @@ class Channel:
         if self.kept:
             return 0, self.kept.popleft()
         out = new(MESSAGE_P)
-        return self.recvmsg(self.handle, out, NONBLOCK), out[0]
+        gate = self.gate
+        with gate.lock:
+            if gate.closed:
+                return ECLOSED, None
+            return self.recvmsg(self.handle, out, NONBLOCK), out[0]
 
     def receive(self, timeout: int) -> Operation:
         """The message that is there, or the next, as an operation."""
@@ -100,7 +104,7 @@ class Channel:
             result, message = self.try_receive()
             if result != EAGAIN:
                 return Operation(self.gate, None if result else message, result, sending=False)
-        return submit(self.gate, self.recv_aio, timeout)
+        return submit(self.gate, self.recv_aio, self.handle, timeout)
 
     def receive_waiting(self, timeout: int) -> tuple[int, Any]:
         """The message that is there, or the next, as (0, message), or the error."""
@@ -108,7 +112,7 @@ class Channel:
             result, message = self.try_receive()
             if result != EAGAIN:
                 return result, message
-        result, message, interruption = run_and_wait(self.gate, self.recv_aio, timeout)
+        result, message, interruption = run_and_wait(self.gate, self.recv_aio, self.handle, timeout)
         if interruption is not None:
             if not result:  # it came in that very moment: the next receive gets it
                 self.kept.append(message)
@@ -119,8 +123,12 @@ class Channel:
         """Send if that needs no waiting: 0, or the error, 8 if it does, and the message is still ours."""
         if life.halted:
             return too_late()
-        result: int = self.sendmsg(self.handle, message, NONBLOCK)
-        return result
+        gate = self.gate
+        with gate.lock:
+            if gate.closed:
+                return ECLOSED
+            result: int = self.sendmsg(self.handle, message, NONBLOCK)
+            return result
 
     def send(self, message: Any, timeout: int) -> Operation:
         """Send at once if possible, else as soon as possible; the message is no longer ours from here on."""
@@ -130,7 +138,7 @@ class Channel:
                 if result:
                     free(message)
                 return Operation(self.gate, None, result, sending=True)
-        return submit(self.gate, self.send_aio, timeout, message)
+        return submit(self.gate, self.send_aio, self.handle, timeout, message)
 
     def send_waiting(self, message: Any, timeout: int) -> int:
         """Send, and wait until it is on its way: 0, or the error, and the message is still ours."""
@@ -138,7 +146,7 @@ class Channel:
             result = self.try_send(message)
             if result != EAGAIN:
                 return result
-        result, _, interruption = run_and_wait(self.gate, self.send_aio, timeout, message)
+        result, _, interruption = run_and_wait(self.gate, self.send_aio, self.handle, timeout, message)
         if interruption is not None:
             if result:
                 free(message)

@@ -17,6 +17,7 @@ import itertools
 import logging
 import sys
 import threading
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -135,43 +136,56 @@ class Task(Protocol):
 
 
 class Gate:
-    """What operations are submitted through, so that none meets the closing of its socket.
+    """What every call passes that works on a socket or its contexts, so that none meets their closing.
 
-    NNG forgets an operation that comes while it closes the socket, and cancelling that one later aborts the
-    process.
+    NNG forgets an operation that comes while it closes the socket, and aborts the process when that one is
+    cancelled later, or when a context is used while its socket is being closed. The lock is held for calls
+    that do not wait only.
 
     Args:
-        handle: NNG's socket or context.
         socket: For a context, the gate of its socket.
+
+    Attributes:
+        closed: Nothing may pass any more.
+        lock: Shared by a socket and its contexts.
     """
 
-    __slots__ = ("_closed", "_lock", "_socket", "handle")
+    __slots__ = ("__weakref__", "_contexts", "closed", "lock", "socket")
 
-    _lock: threading.RLock
+    lock: threading.RLock
 
-    def __init__(self, handle: Any, socket: Gate | None = None) -> None:
-        self.handle = handle
-        self._socket = socket or self
-        self._closed = False
-        # Re-entrant, since the garbage collector may close a socket while another one is submitted to.
-        self._lock = self._socket._lock if socket else _new_rlock()  # noqa: SLF001 - same class
+    def __init__(self, socket: Gate | None = None) -> None:
+        self.closed = False
+        self._contexts: weakref.WeakSet[Gate] = weakref.WeakSet()
+        self.socket = socket
+        # Re-entrant, since the garbage collector may close one socket or context within a call of another.
+        self.lock = _new_rlock() if socket is None else socket.lock
+        if socket is not None:
+            socket.add(self)
 
-    def start(self, function: Callable[[Any, Any], None], aio: Any) -> bool:
-        """Have a function of NNG start an operation; False if the gate is closed."""
-        with self._lock:
-            if self._closed or self._socket._closed or life.halted:  # noqa: SLF001 - same class
-                return False
-            function(self.handle, aio)
-            return True
+    def add(self, context: Gate) -> None:
+        """Close that one with this one."""
+        with self.lock:
+            self._contexts.add(context)
+            context.closed = self.closed
 
     def close(self) -> None:
-        """Let nothing in any more."""
-        with self._lock:
-            self._closed = True
+        """Let nothing pass any more."""
+        with self.lock:
+            self.closed = True
+            for context in self._contexts:
+                context.closed = True
+
+    def call(self, function: Callable[..., int], *args: Any) -> int:
+        """Call a function of NNG that does not wait; error 7 if closed."""
+        if life.halted:
+            return too_late()
+        with self.lock:
+            return ECLOSED if self.closed else function(*args)
 
     def belongs_to(self, other: Gate) -> bool:
         """Whether it is that gate, or of a context of that socket."""
-        return other in {self, self._socket}
+        return other is self or other is self.socket
 
 
 class Operation:
@@ -320,12 +334,15 @@ else:
         return lock.acquire(timeout=min(max(seconds, 0), threading.TIMEOUT_MAX))
 
 
-def submit(gate: Gate, start: Callable[[Any, Any], None], timeout: int, message: Any = None) -> Operation:
+def submit(
+    gate: Gate, start: Callable[[Any, Any], None], handle: Any, timeout: int, message: Any = None
+) -> Operation:
     """Give NNG one operation.
 
     Args:
         gate: The gate of the socket or context.
-        start: The function of NNG that starts it.
+        start: The function of NNG that starts it, called with the handle and the aio.
+        handle: NNG's socket or context.
         timeout: In milliseconds, -1 for ever, `DEFAULT` for the socket's option.
         message: What to send; None for a receive.
     """
@@ -336,22 +353,35 @@ def submit(gate: Gate, start: Callable[[Any, Any], None], timeout: int, message:
     _set_timeout(aio, timeout)
     if message is not None:
         _set_message(aio, message)
-    pending[key] = operation  # before the start: the callback may run before that returns
-    if not gate.start(start, aio):
-        del pending[key]
+    if not begin(gate, start, handle, key, aio, operation):
         keep_aio(key, aio)
         operation.result = too_late()
     return operation
 
 
+def begin(
+    gate: Gate, start: Callable[[Any, Any], None], handle: Any, key: int, aio: Any, done: Callable[[], None]
+) -> bool:
+    """Start an aio at whose completion `done` is called; False, and no call, if the gate is closed."""
+    if life.halted:
+        return False
+    with gate.lock:
+        if gate.closed:
+            return False
+        pending[key] = done  # before the start: the callback may run before that returns
+        start(handle, aio)
+        return True
+
+
 def run_and_wait(
-    gate: Gate, start: Callable[[Any, Any], None], timeout: int, message: Any = None
+    gate: Gate, start: Callable[[Any, Any], None], handle: Any, timeout: int, message: Any = None
 ) -> tuple[int, Any, BaseException | None]:
     """Give NNG one operation and wait for its outcome, with as little as that takes.
 
     Args:
         gate: The gate of the socket or context.
-        start: The function of NNG that starts it.
+        start: The function of NNG that starts it, called with the handle and the aio.
+        handle: NNG's socket or context.
         timeout: In milliseconds, -1 for ever, `DEFAULT` for the socket's option.
         message: What to send; None for a receive.
 
@@ -362,20 +392,22 @@ def run_and_wait(
     key, aio = take_aio()
     over = _new_lock()
     over.acquire()
-    pending[key] = over.release
     _set_timeout(aio, timeout)
     if message is not None:
         _set_message(aio, message)
     interruption = None
+    began = True
     try:
-        if gate.start(start, aio):
+        began = begin(gate, start, handle, key, aio, over.release)
+        if began:
             acquire(over)
     except BaseException as error:  # raised by a signal handler
         interruption = error
-        _end(aio, over)
-    if pending.pop(key, None) is not None:  # it was not started
+        began = _end(aio, over)
+    if not began:
+        pending.pop(key, None)
         keep_aio(key, aio)
-        return ECANCELED if interruption else too_late(), message, interruption
+        return too_late() if interruption is None else ECANCELED, message, interruption
     result: int = _result_of(aio)
     if message is None and not result:
         message = _message_of(aio)
@@ -385,16 +417,14 @@ def run_and_wait(
     return result, message, interruption
 
 
-def _end(aio: Any, over: threading.Lock) -> None:
-    """Cancel an operation and see its end, however often that is interrupted."""
+def _end(aio: Any, over: threading.Lock) -> bool:
+    """Cancel an operation and see its end, however often that is interrupted; False if it had not begun."""
     while True:
         try:
             _cancel(aio)
-            if _is_busy(aio):
-                acquire(over)
+            return over.acquire(blocking=_is_busy(aio))
         except BaseException:  # noqa: S112 - the first interruption is the one that is reported
             continue
-        return
 
 
 def too_late() -> int:

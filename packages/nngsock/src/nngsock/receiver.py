@@ -32,12 +32,12 @@ _FOR_EVER = -1
 class Receiver:
     """Calls a function with each message of a socket. Made by `on_message`; ends with the socket."""
 
-    __slots__ = ("__weakref__", "_aio", "_fn", "_gate", "_inbox", "_key", "_lock", "_marks", "_working")
+    __slots__ = ("__weakref__", "_aio", "_channel", "_fn", "_inbox", "_key", "_lock", "_marks", "_working")
 
     def __init__(self, socket: Socket, fn: Callable[[memoryview, int], object]) -> None:
-        gate = channel_of(socket).gate
+        channel = channel_of(socket)
         self._key, self._aio = completion.take_aio()
-        self._gate = gate
+        self._channel = channel
         self._fn = fn
         # Messages with their pipes, and what is to be called between them.
         self._inbox: deque[tuple[memoryview, int] | Callable[[], object]] = deque()
@@ -72,9 +72,7 @@ class Receiver:
             _cancel(self._aio)
 
     def _arm(self) -> None:
-        completion.pending[self._key] = self
-        if not self._gate.start(_recv_aio, self._aio):
-            del completion.pending[self._key]
+        completion.begin(self._channel.gate, _recv_aio, self._channel.handle, self._key, self._aio, self)
 
     def __call__(self) -> None:
         """Take what has come, have the next come, then handle it; called by NNG."""
@@ -98,7 +96,8 @@ class Receiver:
         with self._lock:
             marks, self._marks = self._marks, []
         out = new(MESSAGE_P)
-        while not _recv_now(self._gate.handle, out, NONBLOCK):
+        gate, handle = self._channel.gate, self._channel.handle
+        while not gate.call(_recv_now, handle, out, NONBLOCK):
             self._take(out[0])
         self._inbox.extend(marks)
 

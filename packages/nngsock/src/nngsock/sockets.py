@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from nngsock import endpoints, options, pipes, stats, transfer
-from nngsock._native import lib, life, new, nng
+from nngsock._native import lib, life, new, nng, refuse
 from nngsock.channel import Channel
 from nngsock.completion import Gate, Operation, at_exit, pending
 from nngsock.errors import ECLOSED, check
@@ -57,7 +57,8 @@ class _Transferring:
         return self
 
     def __exit__(self, *_exc_info: object) -> None:
-        self.try_close()
+        if not life.forked:  # a child may leave the block, and end
+            self.try_close()
 
     def close(self, linger: float | None = None) -> int:
         """Close it; operations under way resolve to 7, and what is not yet sent may be lost.
@@ -75,6 +76,8 @@ class _Transferring:
 
     def try_close(self) -> int:
         """Close it; the error number."""
+        if life.forked:
+            refuse()
         if self._closed:
             return ECLOSED
         self._closed = True
@@ -121,7 +124,7 @@ class Socket(_Transferring):
         self.watch = pipes.PipeWatch(self.handle)
         self._closed = False
         _open.add(self)
-        self._finalizer = weakref.finalize(self, _finalize, lib.nng_close, self.handle)
+        self._finalizer = weakref.finalize(self, _finalize, self.handle)
         self._finalizer.atexit = False
 
     def __repr__(self) -> str:
@@ -186,12 +189,15 @@ class Context(_Transferring):
 
     def __init__(self, socket: Socket) -> None:
         pointer = new("nng_ctx *")
-        check(nng.ctx_open(pointer, socket.handle), f"a context on a socket of protocol {socket.protocol!r}")
+        check(
+            socket.channel.gate.call(nng.ctx_open, pointer, socket.handle),
+            f"a context on a socket of protocol {socket.protocol!r}",
+        )
         self.handle = pointer[0]
         self.socket = socket
         self.channel = Channel(self.handle, socket.protocol, socket.channel)
         self._closed = False
-        self._finalizer = weakref.finalize(self, _finalize, lib.nng_ctx_close, self.handle)
+        self._finalizer = weakref.finalize(self, _finalize_context, self.handle, socket.channel.gate)
         self._finalizer.atexit = False
 
     def __repr__(self) -> str:
@@ -216,8 +222,7 @@ class Context(_Transferring):
         return self.socket.protocol
 
     def _close(self) -> int:
-        code: int = nng.ctx_close(self.handle)
-        return code
+        return self.socket.channel.gate.call(nng.ctx_close, self.handle)
 
 
 _open: weakref.WeakSet[Socket] = weakref.WeakSet()
@@ -232,10 +237,16 @@ def _close_all() -> None:
 at_exit(_close_all)
 
 
-def _finalize(close: Any, handle: Any) -> None:
-    """Close what nobody holds any more."""
-    if not life.forked:
-        close(handle)
+def _finalize(handle: Any) -> None:
+    """Close the socket that nobody holds any more."""
+    if not life.halted:
+        lib.nng_close(handle)
+
+
+def _finalize_context(handle: Any, socket: Gate) -> None:
+    """Close the context that nobody holds any more."""
+    if not life.halted:
+        socket.call(lib.nng_ctx_close, handle)
 
 
 def _wait_for_sends(gate: Gate, linger: float) -> None:
