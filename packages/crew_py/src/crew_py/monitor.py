@@ -21,7 +21,8 @@ class CrewMonitorLocal:
 
     Example:
         >>> monitor = crew_monitor_local()
-        >>> monitor.terminate(monitor.workers())
+        >>> left_over = monitor.workers()
+        >>> monitor.terminate(left_over)  # doctest: +SKIP
     """
 
     def workers(self, user: str | None = ME) -> list[int]:

@@ -18,7 +18,7 @@ class CrewRelay:
     Example:
         >>> relay = crew_relay()
         >>> relay.start()
-        >>> relay.condition.signal()
+        >>> relay.signal()
         >>> relay.wait()
         True
     """
