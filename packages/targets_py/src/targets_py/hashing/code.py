@@ -186,12 +186,17 @@ class Code:
         Raises:
             TarValidateError: There is no such name.
         """
-        parts: set[int] = set()
+        named = {id(value): key for key, value in self._namespace.items() if is_code(value)}
         used: set[str] = set()
-        for _, node in self._structure(self._maker.node(self._find(name), name)):
+        todo = [self._maker.node(self._find(name), name)]
+        while todo:
+            node = todo.pop()
             used |= node.free
-            parts.update(id(part) for part in node.parts.values() if is_code(part))
-        used.update(key for key, value in self._namespace.items() if id(value) in parts)
+            for place, part in node.parts.items():
+                if id(part) in named:
+                    used.add(named[id(part)])
+                elif not isinstance(part, External):
+                    todo.append(self._maker.node(part, place))
         return frozenset(used & self._namespace.keys())
 
     def value_hash(self, value: Any) -> str:

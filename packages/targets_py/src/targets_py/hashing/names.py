@@ -205,12 +205,14 @@ def _in_order(node: ast.AST) -> Iterator[tuple[str, bool]]:
         return
     if isinstance(node, ast.AugAssign):
         yield from ((name, False) for name, _ in _in_order(node.target))
+    bound = _binds(node)
+    if bound and isinstance(node, ast.ExceptHandler):  # its body reads the name
+        yield bound, True
     for child in _children_in_order(node):
         if isinstance(node, ast.ClassDef):  # what its body assigns are attributes
             yield from ((name, stores) for name, stores in _in_order(child) if not stores)
         else:
             yield from _in_order(child)
-    bound = _binds(node)
     if bound:
         yield bound, True
 

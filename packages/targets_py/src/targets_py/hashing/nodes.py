@@ -18,7 +18,7 @@ from targets_py.hashing.digest import digest
 from targets_py.hashing.merkle import Node
 from targets_py.hashing.names import Chain, Import, Usage
 from targets_py.hashing.tree import canonical, without_docstrings
-from targets_py.hashing.value import UnhashableValueError, Walker, class_name, is_code
+from targets_py.hashing.value import UnhashableValueError, Walker, class_name, is_code, package_of
 
 if TYPE_CHECKING:
     from targets_py.hashing.project import Project
@@ -163,7 +163,7 @@ class NodeMaker:
     def _foreign_function(self, function: types.FunctionType) -> Node:
         """A function outside the project, which may wrap one of the project."""
         code = function.__code__
-        name = f"{function.__globals__.get('__name__', '').partition('.')[0]}:{code.co_qualname}"
+        name = f"{package_of(function.__globals__.get('__name__', ''))}:{code.co_qualname}"
         parts: dict[str, Any] = {}
         own = [b"wrapper", name.encode()]
         wrapped = getattr(function, "__wrapped__", None)
@@ -226,6 +226,8 @@ class NodeMaker:
         for position, base in enumerate(cls.__bases__):
             node.parts[f"base {position}"] = base
         for member, function in _methods(cls):
+            if not self._project.has_file(function.__code__.co_filename):  # made by a decorator of the class
+                continue
             for place, value in _closed_over(function).items():
                 if place != "closure __class__":
                     inner = f"{member} {place}"
@@ -246,7 +248,7 @@ class NodeMaker:
             function = value if isinstance(value, types.FunctionType) else None
             if function is None:
                 lines += [member.encode(), self._part(value, member, parts, None)]
-            elif self._source.function(function.__code__, function.__globals__) is not None:
+            elif self._project.has_file(function.__code__.co_filename):  # not what the library generates
                 parts[f"member {member}"] = function
         return digest(*lines).encode()
 
@@ -359,7 +361,7 @@ def _closed_over(function: types.FunctionType) -> dict[str, Any]:
 
 
 def _methods(cls: type) -> Iterable[tuple[str, types.FunctionType]]:
-    """The functions that a class defines, also below staticmethod, classmethod and property."""
+    """The functions that a class holds, also below staticmethod, classmethod and property."""
     for name, member in vars(cls).items():
         for function in (member, getattr(member, "__func__", None), getattr(member, "fget", None)):
             if isinstance(function, types.FunctionType):
@@ -369,7 +371,7 @@ def _methods(cls: type) -> Iterable[tuple[str, types.FunctionType]]:
 def _globals_of(cls: type) -> Namespace:
     """Globals of the code that defines a class."""
     for _, function in _methods(cls):
-        if function.__module__ == cls.__module__:
+        if function.__globals__.get("__name__") == cls.__module__:
             return function.__globals__
     module = sys.modules.get(cls.__module__)
     return vars(module) if module else {}
@@ -384,10 +386,10 @@ def _function_of_target(obj: Any) -> Callable[..., Any] | None:
 
 
 def _name_of(obj: Any) -> str:
-    """Name of a function outside the project; modules inside a package move between versions."""
+    """Name of a function outside the project."""
     module = getattr(obj, "__module__", None) or type(getattr(obj, "__self__", obj)).__module__
     name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None) or type(obj).__qualname__
-    return f"{module.partition('.')[0]}:{name}"
+    return f"{package_of(module)}:{name}"
 
 
 def _byte_code(code: types.CodeType) -> bytes:

@@ -195,8 +195,11 @@ def _parameters_of(code: CodeType) -> list[str]:
 def _compiles_to(node: ast.Lambda, code: CodeType) -> bool:
     compiled = compile(ast.Expression(node), code.co_filename, "eval", dont_inherit=True).co_consts
     found = [const for const in compiled if isinstance(const, CodeType)][-1]  # after those of its defaults
-    # A closed-over name is a global here: other instructions, equal constants.
-    return _constants(found) == _constants(code) and (bool(code.co_freevars) or found.co_code == code.co_code)
+    if _constants(found) != _constants(code):
+        return False
+    if code.co_freevars:  # these are globals here, with other instructions
+        return set(found.co_names) - set(code.co_freevars) == set(code.co_names)
+    return found.co_code == code.co_code and found.co_names == code.co_names
 
 
 def _constants(code: CodeType) -> list[str]:

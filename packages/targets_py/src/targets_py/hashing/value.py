@@ -112,8 +112,13 @@ def is_code(value: Any) -> bool:
 
 
 def class_name(cls: type) -> bytes:
-    """Name of a class as it counts: with its package only, as versions move classes between modules."""
-    return f"{cls.__module__.partition('.')[0]}:{cls.__qualname__}".encode()
+    """Name of a class as it counts."""
+    return f"{package_of(cls.__module__)}:{cls.__qualname__}".encode()
+
+
+def package_of(module: str) -> str:
+    """The part of a module's name that counts: versions move things between modules, and into C ones."""
+    return module.partition(".")[0].removeprefix("_")
 
 
 def _marshal(value: Any) -> bytes | None:
