@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 TOKEN_NAME = "LEFT_BEHIND_TOKEN"  # noqa: S105 - marks processes, keeps no secret
 GRACE_SECONDS = 10.0
-# Library threads that serve the whole process and end with it.
-LASTING_THREADS = ("nngsock-", "execnet", "mirai_py-callbacks", "mirai_py-timer")
+# Library threads that serve the whole process and end with it; "Dummy-" are NNG's own, which ran a callback.
+LASTING_THREADS = ("nngsock-", "execnet", "mirai_py-callbacks", "mirai_py-timer", "Dummy-")
 
 
 def pytest_configure(config: pytest.Config) -> None:
