@@ -141,6 +141,15 @@ def test_results_of_any_kind_survive(local):
     assert array.tolist() == [0, 1, 2]
 
 
+def test_a_command_may_be_shared_already(local):
+    controller = local()
+    rows = controller.map(crew_py.once(lambda x: 2 * x), iterate={"x": [1, 2]})
+    assert rows["result"].to_list() == [2, 4]
+    controller.push(crew_py.once("import os; os._exit(1)"), name="a")
+    assert controller.wait(seconds_timeout=SECONDS)
+    assert controller.pop()["command"].to_list() == ["import os; os._exit(1)"]
+
+
 def test_a_shared_value_travels_once(local):
     controller = local()
     table = crew_py.once({i: i for i in range(1000)})

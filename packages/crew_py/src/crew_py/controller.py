@@ -303,7 +303,8 @@ class CrewController(ControllerCore):
         seed: int | None,
         algorithm: str | None,
     ) -> None:
-        self._inbox.table.add(name, task, command, tuple(data), seed, algorithm)
+        plain = command.value if isinstance(command, mirai_py.Once) else command
+        self._inbox.table.add(name, task, plain, tuple(data), seed, algorithm)
         assert self._pushed is not None
         self._pushed += 1
 
