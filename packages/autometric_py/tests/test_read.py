@@ -318,7 +318,8 @@ def test_a_scan_reads_what_is_asked_for(log):
     assert lazy.select(pl.len()).collect().item() == 30
 
 
-def test_a_plain_log_needs_no_search(log, monkeypatch):
+@pytest.mark.parametrize("between", [[], ["other output", ""]])
+def test_records_on_lines_of_their_own_need_no_search(log, monkeypatch, between):
     monkeypatch.setattr(read, "RECORD", None)
-    path = log(*(record(pid=pid) for pid in range(10)))
+    path = log(*(line for pid in range(10) for line in [*between, record(pid=pid)]))
     assert log_read(path)["pid"].to_list() == list(range(10))

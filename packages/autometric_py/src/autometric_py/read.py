@@ -332,9 +332,12 @@ def _read(stream: BufferedReader | gzip.GzipFile) -> bytes:
 
 
 def _frame(chunk: bytes, extras: Sequence[str], skipped: Skipped) -> pl.DataFrame:
-    """The records of a piece: at once when it holds nothing else, otherwise picked out one by one."""
+    """The records of a piece: at once when they have lines of their own, otherwise picked out one by one."""
     if not extras:
         frame = _pure_frame(chunk)
+        if frame is None:
+            chunk = b"\n".join([line for line in chunk.split(b"\n") if _MARK in line]) + b"\n"
+            frame = _pure_frame(chunk)
         if frame is not None:
             return frame
     records = RECORD.findall(chunk)
