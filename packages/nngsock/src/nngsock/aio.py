@@ -15,7 +15,7 @@ from nngsock._native import lib, life
 from nngsock.channel import decode
 from nngsock.completion import Operation, acquire, later, repeats_closed, run_inline
 from nngsock.errors import ECANCELED, ECLOSED, UNRESOLVED, ErrorValue, NngError, NngsockError, exception_for
-from nngsock.message import take_view
+from nngsock.message import take_content
 
 if TYPE_CHECKING:
     from nngsock.channel import Channel, Connection
@@ -215,7 +215,7 @@ class RecvAio(Aio):
         self.con = con
         self._channel = channel
         self._mode = mode
-        self._content: memoryview | None = None
+        self._content: bytes | memoryview | None = None
         self._decoded: Any = UNRESOLVED
         self._pipe = 0
 
@@ -235,12 +235,12 @@ class RecvAio(Aio):
                 self._open()
         return self._pipe
 
-    def _open(self) -> memoryview | None:
+    def _open(self) -> bytes | memoryview | None:
         """Take the message out of the operation, whose lock is held; the content if it is not decoded yet."""
         message, self._operation.message = self._operation.message, None
         if message is not None:
             self._pipe = _pipe_of(message).id
-            self._content = take_view(message)
+            self._content = take_content(message)
         return self._content
 
     def _value(self) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from nngsock._native import NONBLOCK, lib, life, new
 from nngsock.completion import Gate, Operation, run_and_wait, submit, too_late
 from nngsock.errors import EAGAIN, ECLOSED
-from nngsock.message import MESSAGE_P, build, free, from_bytes, take_view
+from nngsock.message import MESSAGE_P, build, free, from_bytes, take_content
 from nngsock.modes import decode_typed, encode_raw
 from nngsock.serial import PICKLE, Codec, decode_serial, encode_serial
 
@@ -77,8 +77,8 @@ class Channel:
         elif mode == "parts":
             message = build(data)
         else:
-            view = memoryview(encode_raw(data))
-            message = build((view,)) if view.ndim != 1 or view.itemsize != 1 else from_bytes(view, len(view))
+            encoded = encode_raw(data)
+            message = from_bytes(encoded, len(encoded)) if type(encoded) is bytes else build((encoded,))
         if pipe:
             _set_pipe(message, new(PIPE_P, (pipe,))[0])
         return message
@@ -174,10 +174,10 @@ def channel_of(con: Connection) -> Channel:
     raise TypeError(f"`con` is not a valid Socket or Context: {con!r}")
 
 
-def decode(mode: str, content: memoryview, codec: Codec) -> Any:
+def decode(mode: str, content: bytes | memoryview, codec: Codec) -> Any:
     """What a message says in a receive mode."""
     if mode == "buffer":
-        return content
+        return memoryview(content)
     if mode == "serial":
         return decode_serial(codec, content)
     return decode_typed(mode, bytes(content))
@@ -185,4 +185,4 @@ def decode(mode: str, content: memoryview, codec: Codec) -> Any:
 
 def take(mode: str, message: Any, codec: Codec) -> Any:
     """What a message says in a receive mode; the message is used up."""
-    return decode(mode, take_view(message), codec)
+    return decode(mode, take_content(message), codec)

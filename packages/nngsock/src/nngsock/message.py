@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ("MESSAGE_P", "build", "free", "from_bytes", "take_bytes", "take_view")
+__all__ = ("MESSAGE_P", "build", "free", "from_bytes", "take_bytes", "take_content", "take_view")
 
 MESSAGE_P = ffi.typeof("nng_msg **")
 CHARS = ffi.typeof("char *")
@@ -68,10 +68,15 @@ def take_bytes(message: Any) -> bytes:
     return data
 
 
-def take_view(message: Any) -> memoryview:
-    """The content as a read-only view; the message is freed with the last view on it."""
+def take_content(message: Any) -> bytes | memoryview:
+    """The content: a copy if that costs less, else a read-only view, with the last of which the message goes."""
     size = _size_of(message)
     if size <= COPIED_SIZE:
-        return memoryview(take_bytes(message))
+        return take_bytes(message)
     owner = ffi.gc(_cast(CHARS, _body(message)), lambda _body: free(message), size)
     return memoryview(_buffer(owner, size)).toreadonly()
+
+
+def take_view(message: Any) -> memoryview:
+    """The content as a read-only view, of NNG's memory or of a copy."""
+    return memoryview(take_content(message))

@@ -142,21 +142,21 @@ def encode_serial(codec: Codec, data: Any) -> Any:
     return build(parts)
 
 
-def decode_serial(codec: Codec, view: memoryview) -> Any:
+def decode_serial(codec: Codec, content: bytes | memoryview) -> Any:
     """The object in a received message; bytes and an `NngWarning` if there is none."""
     try:
         if codec.serializer is not None:
-            return codec.serializer.loads(view.tobytes())
-        head = bytes(view[:4])
+            return codec.serializer.loads(bytes(content))
+        head = bytes(content[:4])
         if head.startswith(PICKLE_5):
-            return _loads(view)
+            return _loads(content)
         if head == MAGIC:
-            return _decode_frame(view)
+            return _decode_frame(memoryview(content))
     except Exception as error:
-        return _undecoded(view, f"{type(error).__name__}: {error}")
-    if _is_r(view):
-        return _undecoded(view, "it is a serialized object of R: have R send in mode 'raw'")
-    return _undecoded(view, "it is no known format")
+        return _undecoded(content, f"{type(error).__name__}: {error}")
+    if _is_r(content):
+        return _undecoded(content, "it is a serialized object of R: have R send in mode 'raw'")
+    return _undecoded(content, "it is no known format")
 
 
 def _decode_frame(view: memoryview) -> Any:
@@ -175,13 +175,13 @@ def _decode_frame(view: memoryview) -> Any:
     return _loads(pickled, buffers=buffers)
 
 
-def _is_r(view: memoryview) -> bool:
-    if len(view) <= R_MIN_SIZE:
+def _is_r(content: bytes | memoryview) -> bool:
+    if len(content) <= R_MIN_SIZE:
         return False
-    start = 8 if bytes(view[:3]) == R_REQUEST else 0
-    return bytes(view[start : start + 2]) in R_FORMATS
+    start = 8 if bytes(content[:3]) == R_REQUEST else 0
+    return bytes(content[start : start + 2]) in R_FORMATS
 
 
-def _undecoded(view: memoryview, reason: str) -> bytes:
+def _undecoded(content: bytes | memoryview, reason: str) -> bytes:
     warnings.warn(f"received data could not be unserialized: {reason}", NngWarning, stacklevel=2)
-    return view.tobytes()
+    return bytes(content)
