@@ -40,7 +40,7 @@ def fresh():
 
 
 class Gate:
-    """Lets a test know that a task runs, and the task go on when the test says so; works between processes."""
+    """Lets a test know that a task runs, and the task go on when the test says so."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

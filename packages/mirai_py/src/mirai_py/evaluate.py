@@ -207,9 +207,8 @@ class Evaluator:
     ) -> Callable[..., Any]:
         names = extras.get("globals") or {}
         if isinstance(call, Source):
-            return lambda **arguments: call.run(
-                self.namespace, names, arguments, keep=everywhere or not self._cleanup
-            )
+            keep = "all" if everywhere else "new" if not self._cleanup else ""
+            return lambda **arguments: call.run(self.namespace, names, arguments, keep=keep)
         if everywhere:
             self.namespace.update(names)
         for item in (call, *args, *kwargs.values()):
@@ -271,7 +270,7 @@ class Source:
         linecache.cache.pop(getattr(self, "_name", ""), None)
 
     def run(
-        self, namespace: dict[str, Any], names: Mapping[str, Any], arguments: Mapping[str, Any], *, keep: bool
+        self, namespace: dict[str, Any], names: Mapping[str, Any], arguments: Mapping[str, Any], *, keep: str
     ) -> Any:
         """Run it on the namespace, overlaid by `names`, overlaid by `arguments`.
 
@@ -279,14 +278,14 @@ class Source:
             namespace: the daemon's names.
             names: visible in this task only.
             arguments: likewise, and nearer.
-            keep: whether names that it assigns last in the namespace.
+            keep: what lasts in the namespace: "new", what it assigns; "all", the overlaid names too; or "".
         """
         scope = {"__builtins__": builtins, **namespace, **names, **arguments}
-        before = dict(scope)
+        before = namespace if keep == "all" else dict(scope)
         exec(self._body, scope)  # noqa: S102 - running source text is what the user asked for
         value = None if self._last is None else eval(self._last, scope)  # noqa: S307
         if keep:
-            namespace.update((k, v) for k, v in scope.items() if k not in before or before[k] is not v)
+            namespace.update({k: v for k, v in scope.items() if k not in before or before[k] is not v})
             namespace.pop("__builtins__", None)
         return value
 

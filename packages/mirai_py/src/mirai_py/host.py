@@ -39,7 +39,7 @@ class Host:
             nngsock.on_pipe(self._socket, self._on_pipe)
             nngsock.listen(self._socket, self._url, fail="error")
         except BaseException:
-            nngsock.close(self._socket)
+            self.close()
             raise
         url: str = nngsock.opt(self._socket.listener[0], "url")
         return url
@@ -55,8 +55,9 @@ class Host:
 
     def close(self) -> None:
         """Stop listening and cut all connections."""
-        self._closing = True
-        nngsock.close(self._socket)
+        if not self._closing:
+            self._closing = True
+            nngsock.close(self._socket)
 
     def _received(self, frame: memoryview, pipe: int) -> None:
         if not self._closing:

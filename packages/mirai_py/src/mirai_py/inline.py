@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mirai_py.codes import current_cache
@@ -10,6 +12,7 @@ from mirai_py.evaluate import Evaluator
 from mirai_py.frames import Parts, TaskFlag
 from mirai_py.handles import Mirai
 from mirai_py.peers import Counts
+from mirai_py.streams import kept_generators
 from nngsock import ErrorValue
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ class Inline:
         self._names: dict[str, Any] = {}
         self._evaluator = Evaluator(current_cache, self._names)
         self._completed = 0
+        # Tasks may submit tasks; other threads wait, for names and directory belong to the process.
+        self._one_at_a_time = threading.RLock()
 
     def submit(
         self,
@@ -38,14 +43,13 @@ class Inline:
         flags: int = TaskFlag.NONE,
     ) -> Mirai:
         """Run a task; it is resolved on return. One that took longer than its timeout gives error 5."""
-        from time import monotonic
-
         mirai = Mirai()
         for code in codes:
             current_cache.add(code.key, code.body)
         begun = monotonic()
-        status, parts = self._evaluator.run(mirai._key, flags, b"".join([codes[0].key, *body]))
-        self._completed += 1
+        with self._one_at_a_time, kept_generators():
+            status, parts = self._evaluator.run(mirai._key, flags, b"".join([codes[0].key, *body]))
+            self._completed += 1
         if timeout is not None and monotonic() - begun > timeout:
             mirai._resolve_value(ErrorValue(TIMED_OUT, {"timeout": round(timeout * 1000)}))
         else:

@@ -53,6 +53,7 @@ class LocalDaemon:
     _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _calls: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+    _started: int = 0
 
     @property
     def pid(self) -> int:
@@ -61,6 +62,10 @@ class LocalDaemon:
 
     def started(self) -> int:
         """Id of the task that it started last, 0 if none."""
+        with self._lock:
+            return self._started if self._ended.is_set() else self._read_cell()
+
+    def _read_cell(self) -> int:
         number: int = struct.unpack_from("<Q", self.cell)[0]
         return number
 
@@ -93,6 +98,7 @@ class LocalDaemon:
         """Wait for its end, on a thread of its own: reaps it and tells who wants to know."""
         self.process.wait()
         with self._lock:
+            self._started = self._read_cell()
             self._ended.set()
             calls, self._calls = self._calls, []
         for call in calls:
@@ -100,6 +106,8 @@ class LocalDaemon:
 
     def last_words(self) -> str:
         """The last lines of its stderr before it was connected."""
+        if self.output.closed:
+            return ""
         self.output.seek(0)
         lines = self.output.read().decode(errors="replace").rstrip().splitlines()
         return "\n".join(lines[-STDERR_LINES:])
@@ -113,9 +121,12 @@ class LocalDaemon:
                 os.kill(self.pid, number)
                 os.kill(self.pid, signal.SIGCONT)  # one that is stopped does not see a SIGTERM
         self._ended.wait()
+        self.release()
+
+    def release(self) -> None:
+        """Give back what was kept for it; it has ended."""
         self.output.close()
-        with contextlib.suppress(BufferError):
-            self.cell.close()
+        self.cell.close()
 
 
 def _signal_name(number: int) -> str:
@@ -140,8 +151,8 @@ def start_local(url: str, token: str, options: Mapping[str, Any], *, threads: in
     with _memory() as descriptor:
         cell = mmap.mmap(descriptor, 8)
         life = life_line().reader
+        output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the daemon is seen out
         try:
-            output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the daemon is seen out
             process = subprocess.Popen(
                 [sys.executable, "-c", daemon_source(url, options)],
                 stdin=subprocess.DEVNULL,
@@ -152,8 +163,13 @@ def start_local(url: str, token: str, options: Mapping[str, Any], *, threads: in
                 # Ctrl-C in a terminal is for the host; it decides what becomes of its daemons.
                 start_new_session=True,
             )
-        except OSError as error:
-            raise MiraiLaunchError(f"cannot start a daemon with {sys.executable!r}: {error}") from error
+        except BaseException as error:
+            output.close()
+            cell.close()
+            if isinstance(error, OSError):
+                message = f"cannot start a daemon with {sys.executable!r}: {error}"
+                raise MiraiLaunchError(message) from error
+            raise
     daemon = LocalDaemon(process, cell, output)
     threading.Thread(target=daemon.watch, name=f"mirai_py-daemon-{process.pid}", daemon=True).start()
     return daemon

@@ -93,13 +93,18 @@ class Profile:
             with self._lock:
                 if self.closed:
                     raise DaemonsNotSetError(f"the compute profile {self.name!r} was reset meanwhile")
-                self.started = [d for d in self.started if not d.gone()]
+                self._drop_ended()
                 daemon = start_local(self.url, self.token, merged, threads=threads)
                 # At once, so that it is known when it connects and goes when the profile does.
                 self.started.append(daemon)
             new.append(daemon)
             daemon.when_ended(lambda _: self._notify(), patience=None)
         return new
+
+    def _drop_ended(self) -> None:
+        for daemon in [d for d in self.started if d.gone()]:
+            self.started.remove(daemon)
+            daemon.release()
 
     def wait_for(self, new: Sequence[LocalDaemon]) -> None:
         """Wait until these are connected.

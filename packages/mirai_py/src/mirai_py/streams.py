@@ -11,7 +11,11 @@ import random
 import secrets
 import sys
 import threading
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Stream(NamedTuple):
@@ -61,6 +65,24 @@ def seed_generators(stream: Stream) -> None:
 def _seed_numpy(seed: int) -> None:
     words = [seed >> shift & 0xFFFFFFFF for shift in range(0, 256, 32)]
     sys.modules["numpy"].random.seed(words)
+
+
+@contextmanager
+def kept_generators() -> Iterator[None]:
+    """Put the generators of this process back as they were, whatever is drawn or seeded inside."""
+    state = random.getstate()
+    numpy = sys.modules.get("numpy")
+    numpy_state = None if numpy is None else numpy.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        if numpy_state is not None:
+            sys.modules["numpy"].random.set_state(numpy_state)
+        elif "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed()
+        if _finder in sys.meta_path:
+            sys.meta_path.remove(_finder)
 
 
 _waiting: list[int] = []
