@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 
 import crew_py
@@ -951,3 +952,37 @@ def test_many_short_tasks(local):
     assert rows["result"].to_list() == list(range(3000))
     assert controller.pushed == 3000
     assert controller.launcher.launched <= 2 < math.inf
+
+
+@pytest.mark.slow
+def test_fifty_killed_workers_cost_no_result(local):
+    controller = local(workers=4, crashes_max=math.inf)
+    values = {str(i): i for i in range(1500)}
+    task = "import time; time.sleep(0.005); x"
+    stop = threading.Event()
+    killed = []
+
+    def kill():
+        me = psutil.Process()
+        while not stop.wait(0.1) and len(killed) < 50:
+            for process in me.children()[:1]:
+                process.kill()
+                killed.append(process.pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    found = {}
+    with warnings.catch_warnings(action="ignore", category=crew_py.crew_warning):
+        controller.walk(task, iterate={"id": list(values), "x": list(values.values())}, names="id")
+        while controller.nonempty():
+            assert controller.wait(mode="one", seconds_timeout=SECONDS)
+            for record in controller.collect(frame=False):
+                assert record["status"] in {"success", "crash"}, record
+                if record["status"] == "crash":
+                    controller.push(task, data={"x": values[record["name"]]}, name=record["name"])
+                else:
+                    found[record["name"]] = record["result"]
+    stop.set()
+    killer.join()
+    assert found == values
+    assert killed
