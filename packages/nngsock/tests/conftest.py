@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
+import queue
 import subprocess
 import sys
 import tempfile
@@ -94,3 +96,23 @@ def run_script():
 def r_messages():
     """The folder with messages that R's nanonext put on the wire."""
     return Path(__file__).parent / "data" / "r_wire"
+
+
+@pytest.fixture
+def sockets(connect):
+    return connect("pair1")
+
+
+@pytest.fixture
+def logged():
+    """The texts of exceptions that are logged."""
+    texts = queue.SimpleQueue()
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            texts.put(str(record.exc_info[1]))
+
+    handler = Handler()
+    logging.getLogger("nngsock").addHandler(handler)
+    yield texts
+    logging.getLogger("nngsock").removeHandler(handler)

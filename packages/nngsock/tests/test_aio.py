@@ -1,7 +1,6 @@
 import asyncio
 import concurrent.futures
 import gc
-import logging
 import pickle
 import threading
 import time
@@ -10,28 +9,6 @@ import pytest
 
 import nngsock
 from nngsock import UNRESOLVED
-
-
-@pytest.fixture
-def sockets(connect):
-    return connect("pair1")
-
-
-@pytest.fixture
-def logged():
-    """The texts of exceptions that are logged."""
-    import queue
-
-    texts = queue.SimpleQueue()
-
-    class Handler(logging.Handler):
-        def emit(self, record):
-            texts.put(str(record.exc_info[1]))
-
-    handler = Handler()
-    logging.getLogger("nngsock").addHandler(handler)
-    yield texts
-    logging.getLogger("nngsock").removeHandler(handler)
 
 
 class TestOutcome:
@@ -177,109 +154,6 @@ class TestResult:
             aio.result()
 
 
-class TestCallbacks:
-    @pytest.mark.parametrize("inline", [False, True])
-    def test_they_get_the_aio(self, sockets, inline):
-        a, b = sockets
-        done, got = threading.Event(), []
-        aio = nngsock.recv_aio(b)
-        aio.add_done_callback(lambda x: (got.append(x.data), done.set()), inline=inline)
-        nngsock.send(a, "hello", block=True)
-        assert done.wait(5)
-        assert got == ["hello"]
-
-    @pytest.mark.parametrize("inline", [False, True])
-    def test_one_added_after_completion_runs(self, sockets, inline):
-        aio = nngsock.recv_aio(sockets[0], timeout=1).call()
-        done = threading.Event()
-        aio.add_done_callback(lambda _: done.set(), inline=inline)
-        assert done.wait(5)
-
-    def test_they_run_on_one_thread_of_the_library(self, sockets):
-        names = []
-        done = nngsock.cv()
-        for _ in range(3):
-            nngsock.recv_aio(sockets[0], timeout=1).add_done_callback(
-                lambda _: (names.append(threading.current_thread().name), done.signal())
-            )
-        for _ in range(3):
-            assert done.until(5000)
-        assert set(names) == {"nngsock-callbacks"}
-
-    @pytest.mark.parametrize("inline", [False, True])
-    def test_what_they_raise_is_logged_and_the_others_run(self, sockets, logged, inline):
-        aio = nngsock.recv_aio(sockets[0], timeout=20)
-        done = threading.Event()
-
-        def fail(_):
-            raise ValueError("on purpose")
-
-        aio.add_done_callback(fail, inline=inline)
-        aio.add_done_callback(lambda _: done.set(), inline=inline)
-        assert done.wait(5)
-        assert logged.get(timeout=5) == "on purpose"
-
-    def test_a_dropped_aio_with_a_callback_goes_on(self, sockets):
-        a, b = sockets
-        done, got = threading.Event(), []
-        nngsock.recv_aio(b).add_done_callback(lambda x: (got.append(x.data), done.set()))
-        gc.collect()
-        nngsock.send(a, 3, block=True)
-        assert done.wait(5)
-        assert got == [3]
-
-    def test_a_receive_resubmitted_by_its_inline_callback_serves_all_and_ends_at_close(self, sockets):
-        a, b = sockets
-        n, got, last, ended = 5_000, [], threading.Event(), threading.Event()
-
-        def serve(aio):
-            got.append(aio.data)
-            if aio.data == "last":
-                last.set()
-            if nngsock.is_error_value(aio.data):
-                ended.set()
-            nngsock.recv_aio(b).add_done_callback(serve, inline=True)  # even after an error: it must end
-
-        nngsock.recv_aio(b).add_done_callback(serve, inline=True)
-        for i in range(n):
-            assert nngsock.send(a, i, block=5000) == 0
-        assert nngsock.send(a, "last", block=5000) == 0
-        assert last.wait(20)
-        nngsock.close(b)
-        assert ended.wait(5)
-        assert got == [*range(n), "last", 7]
-
-    def test_resubmitting_on_the_callback_thread_ends_at_close_too(self, sockets):
-        _, b = sockets
-        calls, ended = [], threading.Event()
-
-        def serve(aio):
-            calls.append(aio.data)
-            nngsock.recv_aio(b).add_done_callback(serve)
-            ended.set()
-
-        nngsock.recv_aio(b).add_done_callback(serve)
-        nngsock.close(b)
-        assert ended.wait(5)
-        done = threading.Event()
-        nngsock.recv_aio(sockets[0], timeout=1).add_done_callback(lambda _: done.set())
-        assert done.wait(5)
-        assert calls == [7]
-
-    def test_a_callback_for_another_closed_connection_is_still_called(self, sockets):
-        a, b = sockets
-        done = threading.Event()
-
-        def on_closed(_):
-            nngsock.recv_aio(a).add_done_callback(lambda _: done.set(), inline=True)
-
-        nngsock.close(a)
-        aio = nngsock.recv_aio(b)
-        aio.add_done_callback(on_closed, inline=True)
-        nngsock.close(b)
-        assert done.wait(5)
-
-
 class TestFuture:
     def test_it_has_the_value(self, sockets):
         nngsock.send(sockets[0], 4, block=True)
@@ -402,102 +276,6 @@ class TestAwait:
 
 async def _await(aio):
     return await aio
-
-
-class TestMany:
-    def test_call_returns_what_it_got(self, sockets):
-        aios = [nngsock.recv_aio(sockets[0], timeout=t) for t in (1, 5)]
-        assert nngsock.call_aio(aios) is aios
-        assert not nngsock.unresolved(aios)
-        assert nngsock.call_aio("anything") == "anything"
-
-    def test_collect_keeps_the_shape(self, sockets):
-        a, b = sockets
-        for i in range(4):
-            nngsock.send(a, i, block=True)
-            if i < 1:
-                assert nngsock.collect_aio(nngsock.recv_aio(b)) == 0
-            elif i < 2:
-                assert nngsock.collect_aio([nngsock.recv_aio(b)]) == [1]
-            elif i < 3:
-                assert nngsock.collect_aio({"k": nngsock.recv_aio(b)}) == {"k": 2}
-
-    @pytest.mark.parametrize("x", [3, [3], {"a": None}])
-    def test_collect_refuses_what_is_no_aio(self, x):
-        with pytest.raises(TypeError, match="object is not an Aio or list of Aios"):
-            nngsock.collect_aio(x)
-
-    def test_stop_takes_a_list_and_ignores_the_rest(self, sockets):
-        aios = [nngsock.recv_aio(sockets[0]) for _ in range(5)]
-        nngsock.stop_aio([*aios, "else", None])
-        assert [aio.data for aio in aios] == [20] * 5
-        nngsock.stop_aio("anything")
-
-    def test_stop_request_stops(self, sockets):
-        aio = nngsock.recv_aio(sockets[0])
-        assert nngsock.stop_request(aio) is False
-        assert nngsock.stop_request([aio, aio]) == [False, False]
-        assert aio.data == 20
-
-    def test_unresolved_looks_at_all(self, sockets):
-        waiting = nngsock.recv_aio(sockets[0])
-        done = nngsock.recv_aio(sockets[1], timeout=1).call()
-        assert nngsock.unresolved([done, waiting])
-        assert nngsock.unresolved({"a": waiting})
-        assert nngsock.unresolved(UNRESOLVED)
-        assert not nngsock.unresolved(done)
-        assert not nngsock.unresolved("foreign")
-        assert nngsock.count_unresolved([done, waiting, waiting]) == 2
-
-    def test_is_aio(self, sockets):
-        assert nngsock.is_aio(nngsock.recv_aio(sockets[0]))
-        assert not nngsock.is_aio(sockets[0])
-
-    def test_pipe_id_refuses_what_is_no_receive(self, sockets):
-        with pytest.raises(TypeError, match="not a valid RecvAio"):
-            nngsock.pipe_id(nngsock.send_aio(sockets[0], 1))
-
-
-class TestRace:
-    def test_it_waits_for_the_first_and_leaves_the_signals(self, sockets):
-        c = nngsock.cv()
-        aios = [nngsock.recv_aio(s, timeout=t, cv=c) for s, t in zip(sockets, (20_000, 30), strict=True)]
-        assert nngsock.race_aio(aios, c) == 1
-        assert c.until(5000)
-        assert c.value() == 0
-
-    def test_it_prefers_the_first_in_the_list(self, sockets):
-        aios = [nngsock.recv_aio(s, timeout=1).call() for s in sockets]
-        assert nngsock.race_aio(aios) == 0
-        assert nngsock.race_aio(["no aio", aios[1]]) == 1
-
-    @pytest.mark.parametrize("x", [[], "text", [1, 2], None])
-    def test_nothing_to_wait_for_gives_none(self, x):
-        assert nngsock.race_aio(x) is None
-
-    def test_a_flag_ends_it(self, sockets):
-        c = nngsock.cv()
-        timer = threading.Timer(0.05, c.flag)
-        timer.start()
-        assert nngsock.race_aio([nngsock.recv_aio(sockets[0])], c) is None
-        timer.join()
-
-    def test_as_completed_gives_each_once_in_order_of_completion(self, sockets):
-        a, b = sockets
-        slow, fast = nngsock.recv_aio(a, timeout=100), nngsock.recv_aio(b, timeout=1)
-        assert list(nngsock.as_completed([slow, fast, fast])) == [fast, fast, slow]
-
-    def test_as_completed_times_out(self, sockets):
-        never = nngsock.recv_aio(sockets[0])
-        done = nngsock.recv_aio(sockets[1], timeout=1).call()
-        found = nngsock.as_completed([never, done], timeout=0.05)
-        assert next(found) is done
-        with pytest.raises(TimeoutError, match="1 of 2"):
-            next(found)
-
-    def test_as_completed_refuses_what_is_no_aio(self):
-        with pytest.raises(TypeError, match="not an Aio"):
-            list(nngsock.as_completed([1]))
 
 
 def test_cancelling_from_many_threads_while_messages_come_loses_and_breaks_nothing(connect):

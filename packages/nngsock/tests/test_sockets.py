@@ -1,6 +1,5 @@
 import functools
 import gc
-import threading
 import time
 import weakref
 
@@ -116,27 +115,6 @@ class TestClose:
         assert nngsock.close(a, linger=30) == 0
         assert time.monotonic() - start < 5
         assert aio.collect() == 7
-
-
-@pytest.mark.parametrize("protocol", ["pair1", "poly", "pull", "rep"])
-def test_closing_while_others_submit_forgets_no_operation(protocol):
-    for _ in range(100):
-        s = nngsock.socket(protocol)
-        con = nngsock.context(s) if protocol == "rep" else s
-        aios, started = [], threading.Event()
-
-        def submit(con=con, aios=aios, started=started):
-            while not aios or aios[-1].data != 7:
-                aios.append(nngsock.recv_aio(con))
-                started.set()
-
-        thread = threading.Thread(target=submit)
-        thread.start()
-        assert started.wait(5)
-        nngsock.close(s)
-        thread.join(5)
-        others = {11} if protocol == "rep" else set()  # a second receive on one context
-        assert {int(aio.collect()) for aio in aios} <= {7} | others
 
 
 class TestContext:

@@ -1,23 +1,7 @@
 """Messages between processes: NNG sockets with asynchronous operations, a port of R's nanonext."""
 
 from nngsock._version import __version__
-from nngsock.aio import (
-    Aio,
-    RecvAio,
-    SendAio,
-    as_completed,
-    call_aio,
-    call_aio_,
-    collect_aio,
-    collect_aio_,
-    count_unresolved,
-    is_aio,
-    pipe_id,
-    race_aio,
-    stop_aio,
-    stop_request,
-    unresolved,
-)
+from nngsock.aio import Aio, RecvAio, SendAio
 from nngsock.endpoints import Dialer, Listener, close, dial, listen, reap, start
 from nngsock.errors import (
     UNRESOLVED,
@@ -33,6 +17,20 @@ from nngsock.errors import (
     is_error_value,
     is_nul_byte,
     nng_error,
+)
+from nngsock.many import (
+    as_completed,
+    call_aio,
+    call_aio_,
+    collect_aio,
+    collect_aio_,
+    count_unresolved,
+    is_aio,
+    pipe_id,
+    race_aio,
+    stop_aio,
+    stop_request,
+    unresolved,
 )
 from nngsock.options import opt, set_opt, subscribe, survey_time, unsubscribe
 from nngsock.pipes import (

@@ -10,10 +10,11 @@ from collections import deque
 from typing import Any, Protocol
 
 from nngsock._native import NONBLOCK, lib, life, new
-from nngsock.completion import Gate, Operation, run_and_wait, submit, too_late
 from nngsock.errors import EAGAIN, ECLOSED
+from nngsock.gate import Gate, too_late
 from nngsock.message import MESSAGE_P, build, free, from_bytes, take_content
 from nngsock.modes import decode_typed, encode_raw
+from nngsock.operation import Operation, run_and_wait, submit
 from nngsock.serial import PICKLE, Codec, decode_serial, encode_serial
 
 __all__ = ("Channel", "Connection", "channel_of", "decode")
@@ -55,7 +56,7 @@ class Channel:
         self.sends_at_once = protocol not in {"rep", "respondent"}
         self.codec_owner = socket or self
         self.own_codec = PICKLE
-        self.kept: deque[Any] = deque()
+        self.kept: deque[Operation] = deque()  # received, but nobody could be told
         if socket is None:
             self.recvmsg, self.sendmsg = lib.nng_recvmsg, lib.nng_sendmsg
             self.recv_aio, self.send_aio = lib.nng_recv_aio, lib.nng_send_aio
@@ -88,7 +89,9 @@ class Channel:
         if life.halted:
             return too_late(), None
         if self.kept:
-            return 0, self.kept.popleft()
+            operation = self.kept.popleft()
+            message, operation.message = operation.message, None
+            return 0, message
         out = new(MESSAGE_P)
         gate = self.gate
         with gate.lock:
@@ -99,7 +102,7 @@ class Channel:
     def receive(self, timeout: int) -> Operation:
         """The message that is there, or the next, as an operation."""
         if self.kept:
-            return Operation(self.gate, self.kept.popleft(), 0, sending=False)
+            return self.kept.popleft()
         if self.receives_at_once:
             result, message = self.try_receive()
             if result != EAGAIN:
@@ -115,7 +118,7 @@ class Channel:
         result, message, interruption = run_and_wait(self.gate, self.recv_aio, self.handle, timeout)
         if interruption is not None:
             if not result:  # it came in that very moment: the next receive gets it
-                self.kept.append(message)
+                self.kept.append(Operation(self.gate, message, 0, sending=False))
             raise interruption
         return result, message
 

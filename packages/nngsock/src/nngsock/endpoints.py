@@ -10,7 +10,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from nngsock._native import NONBLOCK, new, nng, text
-from nngsock.completion import acquire
 from nngsock.errors import (
     EADDRINUSE,
     ECLOSED,
@@ -18,11 +17,13 @@ from nngsock.errors import (
     ENOENT,
     ENOTSUP,
     ErrorValue,
+    NngError,
     NngWarning,
     check,
     exception_for,
     nng_error,
 )
+from nngsock.sync import acquire
 
 if TYPE_CHECKING:
     from nngsock.sockets import Socket
@@ -46,7 +47,8 @@ class Endpoint:
 
     def __init__(self, socket: Socket, url: str) -> None:
         pointer = new(f"nng_{self.kind} *")
-        check(getattr(nng, f"{self.kind}_create")(pointer, socket.handle, _c_url(url)), f"url {url!r}")
+        code = getattr(nng, f"{self.kind}_create")(pointer, socket.handle, _c_url(url))
+        check(code, _remedy(self.kind, url, code))
         self.handle = pointer[0]
         self._state = "not started"
         self._url = url
@@ -212,10 +214,10 @@ def _failed(code: int, fail: str, detail: str) -> ErrorValue:
     return ErrorValue(code)
 
 
-def _remedy(kind: type[Endpoint], url: str, code: int) -> str:
+def _remedy(kind: str, url: str, code: int) -> str:
     if code == ENOTSUP and url.startswith("abstract:") and sys.platform != "linux":
         return f"{url!r}: abstract sockets exist on Linux only, use ipc:// here"
-    return f"{kind.kind} for {url!r}"
+    return f"{kind} for {url!r}"
 
 
 def _blocked_by_file(url: str) -> bool:
@@ -242,13 +244,13 @@ def _add(kind: type[E_], socket: Socket, url: str, tls: object, autostart: bool 
         if kind is Listener and _blocked_by_file(url):
             raise exception_for(EADDRINUSE, f"{url!r} is a file and no socket: remove it first")
         endpoint = kind(socket, url)
-    except OSError as error:
-        return _failed(error.code, _FAIL[fail], str(error).partition(": ")[2])  # type: ignore[attr-defined]
+    except NngError as error:
+        return _failed(error.code, _FAIL[fail], str(error).partition(": ")[2])
     if autostart is not False:
         code = endpoint.try_start(0 if autostart is None else NONBLOCK)
         if code:
             endpoint.try_close()
-            return _failed(code, _FAIL[fail], _remedy(kind, url, code))
+            return _failed(code, _FAIL[fail], _remedy(kind.kind, url, code))
     endpoints.add(endpoint)
     return 0
 

@@ -69,7 +69,7 @@ def take_bytes(message: Any) -> bytes:
 
 
 def take_content(message: Any) -> bytes | memoryview:
-    """The content: a copy if that costs less, else a read-only view, with the last of which the message goes."""
+    """The content: a copy if that costs less, else a read-only view that keeps the message."""
     size = _size_of(message)
     if size <= COPIED_SIZE:
         return take_bytes(message)

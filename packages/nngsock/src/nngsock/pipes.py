@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nngsock._native import ffi, lib, life, new, nng, text
-from nngsock.completion import log_exception
+from nngsock.callbacks import log_exception
 from nngsock.errors import ECLOSED, ErrorValue, NngsockError, check, exception_for
 from nngsock.sync import ConditionVariable
 
@@ -284,7 +284,7 @@ def pipe_notify(
 
 
 def _notifier(cv: ConditionVariable, flag: bool | int) -> PipeFunction:
-    number = 0 if isinstance(flag, bool) else signal.Signals(flag)
+    number = signal.Signals(flag) if flag > 1 else 0
 
     def notify(_event: str, _pipe: int) -> None:
         if flag:

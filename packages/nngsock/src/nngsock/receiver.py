@@ -7,11 +7,14 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from nngsock import completion
 from nngsock._native import NONBLOCK, lib, life, new
+from nngsock.callbacks import log_exception
 from nngsock.channel import channel_of
+from nngsock.completion import keep_aio, take_aio
 from nngsock.errors import ECANCELED
+from nngsock.gate import too_late
 from nngsock.message import MESSAGE_P, take_view
+from nngsock.operation import begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +39,7 @@ class Receiver:
 
     def __init__(self, socket: Socket, fn: Callable[[memoryview, int], object]) -> None:
         channel = channel_of(socket)
-        self._key, self._aio = completion.take_aio()
+        self._key, self._aio = take_aio()
         self._channel = channel
         self._fn = fn
         # Messages with their pipes, and what is to be called between them.
@@ -52,7 +55,7 @@ class Receiver:
 
     def __del__(self) -> None:
         if hasattr(self, "_aio"):  # while NNG works on it, `pending` holds this receiver
-            completion.keep_aio(self._key, self._aio)
+            keep_aio(self._key, self._aio)
 
     def after(self, fn: Callable[[], object]) -> None:
         """Have a function called once every message that has come up to now has been handled.
@@ -72,7 +75,7 @@ class Receiver:
             _cancel(self._aio)
 
     def _arm(self) -> None:
-        completion.begin(self._channel.gate, _recv_aio, self._channel.handle, self._key, self._aio, self)
+        begin(self._channel.gate, _recv_aio, self._channel.handle, self._key, self._aio, self)
 
     def __call__(self) -> None:
         """Take what has come, have the next come, then handle it; called by NNG."""
@@ -120,7 +123,7 @@ class Receiver:
             else:
                 item()
         except Exception:
-            completion.log_exception(*sys.exc_info())
+            log_exception(*sys.exc_info())
 
 
 def on_message(socket: Socket, fn: Callable[[memoryview, int], object]) -> Receiver:
@@ -151,5 +154,5 @@ def on_message(socket: Socket, fn: Callable[[memoryview, int], object]) -> Recei
     if not callable(fn):
         raise TypeError(f"`fn` must be a function of message and pipe, not {fn!r}")
     if life.halted:
-        completion.too_late()
+        too_late()
     return Receiver(socket, fn)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from nngsock import endpoints, options, pipes, stats, transfer
 from nngsock._native import lib, life, new, nng, refuse
 from nngsock.channel import Channel
-from nngsock.completion import Gate, Operation, at_exit, pending
+from nngsock.completion import at_exit, pending
 from nngsock.errors import ECLOSED, check
+from nngsock.operation import Operation
 
 if TYPE_CHECKING:
     from nngsock.endpoints import Dialer, Listener
+    from nngsock.gate import Gate
 
 __all__ = ("PROTOCOLS", "Context", "Socket", "context", "socket")
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from nngsock._native import life, refuse
-from nngsock.completion import acquire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = (
     "ConditionVariable",
+    "acquire",
     "cv",
     "cv_reset",
     "cv_signal",
@@ -26,6 +28,27 @@ __all__ = (
     "wait",
     "wait_",
 )
+
+
+if sys.platform == "win32":  # there, waiting for a lock is not interruptible
+
+    def acquire(lock: threading.Lock, seconds: float | None = None) -> bool:
+        """Wait for a lock in slices, so that Ctrl-C comes through."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left = 0.1 if deadline is None else min(0.1, deadline - time.monotonic())
+            if lock.acquire(timeout=max(left, 0)):
+                return True
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+
+else:
+
+    def acquire(lock: threading.Lock, seconds: float | None = None) -> bool:
+        """Wait for a lock."""
+        if seconds is None:
+            return lock.acquire()
+        return lock.acquire(timeout=min(max(seconds, 0), threading.TIMEOUT_MAX))
 
 
 class ConditionVariable:

@@ -6,10 +6,10 @@ from typing import Any
 
 from nngsock.aio import RecvAio, SendAio
 from nngsock.channel import Connection, channel_of, take
-from nngsock.completion import DEFAULT
 from nngsock.errors import ErrorValue
 from nngsock.message import free
 from nngsock.modes import receive_mode, send_mode
+from nngsock.operation import DEFAULT
 from nngsock.sync import ConditionVariable
 
 __all__ = ("recv", "recv_aio", "send", "send_aio")

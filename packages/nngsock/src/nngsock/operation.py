@@ -1,0 +1,261 @@
+"""Operations: one send or receive, from its submission to its outcome.
+
+Rules of NNG's threads, on which `Operation.__call__` runs: never free, stop or wait for an aio there (that
+never returns), and never block.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from nngsock._native import lib, life, refuse
+from nngsock.callbacks import Task, run_inline
+from nngsock.completion import at_exit, keep_aio, pending, take_aio
+from nngsock.errors import ECANCELED
+from nngsock.gate import Gate, too_late
+from nngsock.message import free
+from nngsock.sync import acquire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ("DEFAULT", "Operation", "begin", "run_and_wait", "submit")
+
+DEFAULT = -2  # NNG_DURATION_DEFAULT: the timeout that the socket has as an option
+
+_cancel = lib.nng_aio_cancel
+_is_busy = lib.nng_aio_busy
+_result_of = lib.nng_aio_result
+_message_of = lib.nng_aio_get_msg
+_set_message = lib.nng_aio_set_msg
+_set_timeout = lib.nng_aio_set_timeout
+_new_lock = threading.Lock
+# Re-entrant, since the garbage collector may drop an aio, and so cancel it, inside any of these blocks.
+_new_rlock = threading.RLock
+
+
+class Operation:
+    """One send or receive, from its submission to its outcome.
+
+    Attributes:
+        aio: NNG's handle; None if the operation ended before one was needed.
+        gate: What it was submitted through.
+        key: The key of the aio in `pending`.
+        message: What is to be sent, or what has been received: ours to free.
+        result: None while under way, then 0 or the error number.
+        sending: Whether it is a send.
+        wakers: Functions of this library to call at completion; None afterwards.
+        tasks: Users' callbacks to run on NNG's thread after them; None afterwards.
+        users: How many (the callback, cancellers) still use the aio.
+    """
+
+    __slots__ = ("aio", "gate", "key", "lock", "message", "result", "sending", "tasks", "users", "wakers")
+
+    def __init__(self, gate: Gate, message: Any, result: int | None, *, sending: bool) -> None:
+        self.aio: Any = None
+        self.key = 0
+        self.gate = gate
+        self.message = message
+        self.result = result
+        self.sending = sending
+        self.lock = _new_rlock()
+        self.users = 1
+        self.wakers: list[Callable[[], object]] | None = None
+        self.tasks: list[Task] | None = None
+
+    def __call__(self) -> None:
+        """Complete; called by NNG."""
+        aio = self.aio
+        result = _result_of(aio)
+        if self.sending:
+            message, self.message = self.message, None
+            if result:
+                free(message)  # a failed send leaves it to us
+        elif not result:
+            self.message = _message_of(aio)
+        with self.lock:
+            self.result = result
+            wakers, self.wakers = self.wakers, None
+            tasks, self.tasks = self.tasks, None
+            self.users -= 1
+            last = not self.users
+        if wakers:
+            for wake in wakers:
+                wake()
+        if tasks and not life.closing:
+            run_inline(tasks)
+        if last:
+            keep_aio(self.key, aio)
+
+    def __del__(self) -> None:
+        if self.message is not None:
+            free(self.message)
+
+    def when_done(self, wake: Callable[[], object]) -> bool:
+        """Have `wake` called at completion; False, and no call, if that is past."""
+        with self.lock:
+            if self.result is not None:
+                return False
+            if self.wakers is None:
+                self.wakers = [wake]
+            else:
+                self.wakers.append(wake)
+            return True
+
+    def then_run(self, task: Task) -> bool:
+        """Have a user's callback run on NNG's thread at completion; False, and no call, if that is past."""
+        with self.lock:
+            if self.result is not None:
+                return False
+            if self.tasks is None:
+                self.tasks = [task]
+            else:
+                self.tasks.append(task)
+            return True
+
+    def forget(self, wake: Callable[[], object]) -> None:
+        """Undo `when_done`."""
+        with self.lock:
+            if self.wakers is not None and wake in self.wakers:
+                self.wakers.remove(wake)
+
+    def cancel(self) -> None:
+        """Ask NNG to end it; the outcome comes through the callback as always."""
+        if not life.halted:  # at exit all are ended, and afterwards NNG would abort the process
+            self.abort()
+
+    def abort(self) -> None:
+        """Cancel, whatever state the library is in."""
+        with self.lock:
+            if self.result is not None:
+                return
+            self.users += 1
+        _cancel(self.aio)
+        with self.lock:
+            self.users -= 1
+            last = not self.users
+        if last:
+            keep_aio(self.key, self.aio)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the outcome; False if it takes longer. Interrupted by signals on the main thread."""
+        if self.result is not None:
+            return True
+        if life.forked:
+            refuse()
+        lock = _new_lock()
+        lock.acquire()
+        release = lock.release
+        if not self.when_done(release):
+            return True
+        came = False
+        try:
+            came = acquire(lock, seconds)
+        finally:
+            if not came:
+                self.forget(release)
+        return came or self.result is not None
+
+
+def submit(
+    gate: Gate, start: Callable[[Any, Any], None], handle: Any, timeout: int, message: Any = None
+) -> Operation:
+    """Give NNG one operation.
+
+    Args:
+        gate: The gate of the socket or context.
+        start: The function of NNG that starts it, called with the handle and the aio.
+        handle: NNG's socket or context.
+        timeout: In milliseconds, -1 for ever, `DEFAULT` for the socket's option.
+        message: What to send; None for a receive.
+    """
+    key, aio = take_aio()
+    operation = Operation(gate, message, None, sending=message is not None)
+    operation.key = key
+    operation.aio = aio
+    _set_timeout(aio, timeout)
+    if message is not None:
+        _set_message(aio, message)
+    if not begin(gate, start, handle, key, aio, operation):
+        keep_aio(key, aio)
+        operation.result = too_late()
+    return operation
+
+
+def begin(
+    gate: Gate, start: Callable[[Any, Any], None], handle: Any, key: int, aio: Any, done: Callable[[], None]
+) -> bool:
+    """Start an aio at whose completion `done` is called; False, and no call, if the gate is closed."""
+    if life.halted:
+        return False
+    with gate.lock:
+        if gate.closed:
+            return False
+        pending[key] = done  # before the start: the callback may run before that returns
+        start(handle, aio)
+        return True
+
+
+def run_and_wait(
+    gate: Gate, start: Callable[[Any, Any], None], handle: Any, timeout: int, message: Any = None
+) -> tuple[int, Any, BaseException | None]:
+    """Give NNG one operation and wait for its outcome, with as little as that takes.
+
+    Args:
+        gate: The gate of the socket or context.
+        start: The function of NNG that starts it, called with the handle and the aio.
+        handle: NNG's socket or context.
+        timeout: In milliseconds, -1 for ever, `DEFAULT` for the socket's option.
+        message: What to send; None for a receive.
+
+    Returns:
+        0 or the error number; the message that has been received, or that could not be sent; what
+        interrupted the wait, which has then cancelled the operation (it may have succeeded just before).
+    """
+    key, aio = take_aio()
+    over = _new_lock()
+    over.acquire()
+    _set_timeout(aio, timeout)
+    if message is not None:
+        _set_message(aio, message)
+    interruption = None
+    began = True
+    try:
+        began = begin(gate, start, handle, key, aio, over.release)
+        if began:
+            acquire(over)
+    except BaseException as error:  # raised by a signal handler
+        interruption = error
+        began = _end(aio, over)
+    if not began:
+        pending.pop(key, None)
+        keep_aio(key, aio)
+        return too_late() if interruption is None else ECANCELED, message, interruption
+    result: int = _result_of(aio)
+    if message is None and not result:
+        message = _message_of(aio)
+    elif not result:
+        message = None
+    keep_aio(key, aio)
+    return result, message, interruption
+
+
+def _end(aio: Any, over: threading.Lock) -> bool:
+    """Cancel an operation and see its end, however often that is interrupted; False if it had not begun."""
+    while True:
+        try:
+            _cancel(aio)
+            return over.acquire(blocking=_is_busy(aio))
+        except BaseException:  # noqa: S112 - the first interruption is the one that is reported
+            continue
+
+
+def _abort_all() -> None:
+    """At the interpreter's exit: NNG waits for nothing that is still under way."""
+    for done in list(pending.values()):
+        if isinstance(done, Operation):
+            done.abort()
+
+
+at_exit(_abort_all)
