@@ -7,8 +7,10 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 
 FORKED = """
-    import os, sys
+    import os, sys, warnings
     import nngsock
+
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, about threads and fork
 
     s = nngsock.socket("req", listen="inproc://fork")
     c = nngsock.context(s)
