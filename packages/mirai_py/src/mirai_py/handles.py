@@ -192,15 +192,13 @@ class Mirai:
         if self._outcome is None:
             loop = asyncio.get_running_loop()
             future = loop.create_future()
-            self._on_wake(LoopWaker.of(loop).wake_for(future))
+            self._on_wake(LoopWaker.of(loop).wake_for(partial(end, future)))
             try:
                 await future
             except asyncio.CancelledError:
                 self.cancel()
                 raise
-        if isinstance(self.data, ErrorValue) and self.data == CANCELED:
-            raise asyncio.CancelledError
-        return raised(self.data)
+        return awaited(self.data)
 
     def __repr__(self) -> str:
         return "< mirai [data] >" if self.done() else "< mirai [] >"
@@ -226,6 +224,13 @@ def _read(status: int, body: Buffer) -> Any:
             exception=error,
             raw=bytes(body),
         )
+
+
+def awaited(value: Any) -> Any:
+    """As `raised`, for coroutines: what was stopped raises asyncio's own CancelledError."""
+    if isinstance(value, ErrorValue) and value == CANCELED:
+        raise asyncio.CancelledError
+    return raised(value)
 
 
 def _wait(mirai: Mirai, timeout: float | None) -> bool:
@@ -289,7 +294,7 @@ class LoopWaker:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._ready: deque[asyncio.Future[None]] = deque()
+        self._ready: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
         self._called = False
 
@@ -298,34 +303,38 @@ class LoopWaker:
         """The waker of a loop; those of closed loops are dropped."""
         waker = cls._of.get(loop)
         if waker is None:
-            for other in [o for o in cls._of if o.is_closed()]:
+            for other in [o for o in list(cls._of) if o.is_closed()]:
                 cls._of.pop(other, None)
             waker = cls._of[loop] = cls(loop)
         return waker
 
-    def wake_for(self, future: asyncio.Future[None]) -> Wake:
-        """A function that ends `future`, from any thread."""
+    def wake_for(self, call: Callable[[], object]) -> Wake:
+        """A function that has `call()` made on the loop, from any thread."""
+        return partial(self._add, call)
 
-        def wake() -> None:
-            with self._lock:
-                self._ready.append(future)
-                if self._called:
-                    return
-                self._called = True
-            try:
-                self._loop.call_soon_threadsafe(self._drain)
-            except RuntimeError:  # the loop is closed: nobody waits any more
-                self._ready.clear()
-
-        return wake
+    def _add(self, call: Callable[[], object]) -> None:
+        with self._lock:
+            self._ready.append(call)
+            if self._called:
+                return
+            self._called = True
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            self._ready.clear()
 
     def _drain(self) -> None:
         with self._lock:
             ready, self._ready = self._ready, deque()
             self._called = False
-        for future in ready:
-            if not future.done():
-                future.set_result(None)
+        for call in ready:
+            call()
+
+
+def end(future: asyncio.Future[None]) -> None:
+    """End a future of asyncio that may be over."""
+    if not future.done():
+        future.set_result(None)
 
 
 class Callbacks:
@@ -487,12 +496,26 @@ def as_completed(xs: Iterable[Mirai], timeout: float | None = None) -> Iterator[
         [8]
     """
     waiting = list(xs)
+    for index in arrivals(waiting, timeout):
+        yield waiting[index]
+
+
+def arrivals(waiting: Sequence[Mirai], timeout: float | None = None) -> Iterator[int]:
+    """Iterate over positions as their mirais resolve.
+
+    Raises:
+        TimeoutError: not all came within `timeout` seconds.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
-    arrived: queue.SimpleQueue[Mirai] = queue.SimpleQueue()
-    for mirai in waiting:
-        mirai._on_wake(partial(arrived.put, mirai))
-    for _ in waiting:
-        try:
+    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+    wakes = [partial(arrived.put, index) for index in range(len(waiting))]
+    try:
+        for mirai, wake in zip(waiting, wakes, strict=True):
+            mirai._on_wake(wake)
+        for _ in waiting:
             yield arrived.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            raise TimeoutError(f"not all mirais were resolved within {timeout} s") from None
+    except queue.Empty:
+        raise TimeoutError(f"not all mirais were resolved within {timeout} s") from None
+    finally:
+        for mirai, wake in zip(waiting, wakes, strict=True):
+            mirai._forget_wake(wake)

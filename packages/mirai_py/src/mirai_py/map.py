@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from mirai_py.errors import MiraiError, MiraiMapError, is_error_value, raised
-from mirai_py.handles import Mirai, _wait, callbacks, stop_mirai
+from mirai_py.handles import LoopWaker, Mirai, _wait, arrivals, awaited, callbacks, end, stop_mirai
 from mirai_py.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -103,9 +104,8 @@ class MiraiMap(Sequence[Mirai]):
 
     def _follow(self, *, stop: bool, progress: bool | str | Mapping[str, Any]) -> None:
         """Take note of each as it resolves, in time, not in order."""
-        arrived = _Arrivals(self._mirais)
         with progress_bar(len(self), progress) as advance:
-            for index in arrived:
+            for index in arrivals(self._mirais):
                 advance()
                 if stop and is_error_value(self._mirais[index].data):
                     self.cancel()
@@ -122,34 +122,27 @@ class MiraiMap(Sequence[Mirai]):
         return self._awaited().__await__()
 
     async def _awaited(self) -> Any:
+        loop = asyncio.get_running_loop()
+        waker = LoopWaker.of(loop)
+        over = loop.create_future()
+        left = len(self._mirais)
+
+        def came(mirai: Mirai) -> None:
+            nonlocal left
+            left -= 1
+            if not left or is_error_value(mirai.data):
+                end(over)
+
         for mirai in self._mirais:
-            if not mirai.done():
-                await asyncio.wait([asyncio.ensure_future(_done(mirai))])
-        values = [raised(m.data) for m in self._mirais]
+            mirai._on_wake(waker.wake_for(partial(came, mirai)))
+        try:
+            if self._mirais:
+                await over
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        values = [awaited(m.data) for m in self._mirais if m.done()]
         return values if self.names is None else dict(zip(self.names, values, strict=True))
-
-
-async def _done(mirai: Mirai) -> None:
-    try:
-        await mirai
-    except Exception:
-        return  # read again, in order, once all are there
-
-
-class _Arrivals:
-    """Iterates over positions as their mirais resolve."""
-
-    def __init__(self, mirais: Sequence[Mirai]) -> None:
-        import queue
-
-        self._queue: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._left = len(mirais)
-        for index, mirai in enumerate(mirais):
-            mirai._on_wake(lambda index=index: self._queue.put(index))  # type: ignore[misc]
-
-    def __iter__(self) -> Iterator[int]:
-        for _ in range(self._left):
-            yield self._queue.get()
 
 
 def _flattened(mapped: MiraiMap, values: list[Any]) -> Any:
