@@ -666,3 +666,31 @@ def test_hashes_do_not_depend_on_what_was_hashed_before(project):
         results.add(tuple(sorted(hashes.items())))
 
     assert len(results) == 1
+
+
+def test_objects_that_raise_whatever_they_are_asked_do_not_stop_the_hashing(project):
+    code = project(
+        """
+        class Proxy:
+            def __call__(self): return 1
+            def __getattr__(self, name):
+                if name in ("__wrapped__", "py_func"):
+                    raise RuntimeError("not now")
+                raise AttributeError(name)
+        PROXY = Proxy()
+        def f(x): return PROXY()
+        """
+    )
+
+    assert set(command(code)[1]) == {"PROXY"}
+
+
+def test_where_code_lies_and_the_environment_do_not_count(project, monkeypatch):
+    script = "from os import environ\ndef f(x): return __file__, __name__, __doc__, environ['HOME']"
+    one = command(project(script))
+    monkeypatch.setenv("HOME", "/elsewhere")
+    code = project(script)
+    code._namespace["__file__"] = "/elsewhere/_targets.py"
+    code._namespace["__doc__"] = "About the script."
+
+    assert command(code) == one

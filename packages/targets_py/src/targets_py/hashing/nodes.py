@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import os
 import sys
 import types
 import warnings
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from targets_py.hashing.source import CodeNode, SourceIndex
 
 Namespace = Mapping[str, Any]
+_ABSENT = object()
+# Where a module lies and how it was loaded is no part of what its code does, nor is its docstring.
+_OF_MODULES = frozenset(vars(types.ModuleType("m"))) | {"__file__", "__cached__", "__builtins__", "__path__"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +120,8 @@ class NodeMaker:
                 return ".".join(chain[:used]), External(obj.__name__)
             if used == len(chain):
                 break
-            try:
-                obj = getattr(obj, chain[used])
-            except AttributeError:
+            obj = _attribute(obj, chain[used])
+            if obj is _ABSENT:
                 return None
             used += 1
         return ".".join(chain[:used]), obj
@@ -130,14 +133,15 @@ class NodeMaker:
             return self._module(obj)
         if isinstance(obj, type):
             return self._class(obj)
+        if obj is os.environ:  # the environment is no part of the code, however it is imported
+            return self.node(External("os:environ"))
         function = _function_of_target(obj)
         if function is not None:
             return self.node(function, name)
-        wrapped = (
-            getattr(obj, "__wrapped__", None) or getattr(obj, "py_func", None) if callable(obj) else None
-        )
-        if is_code(wrapped):  # lru_cache, compiled functions
-            return Node(digest(b"wrapper", class_name(type(obj))), parts={"wrapped": wrapped})
+        for attribute in ("__wrapped__", "py_func") if callable(obj) else ():  # lru_cache; compiled functions
+            wrapped = _attribute(obj, attribute)
+            if is_code(wrapped):
+                return Node(digest(b"wrapper", class_name(type(obj))), parts={"wrapped": wrapped})
         if is_code(obj):
             return self.node(External(_name_of(obj)))
         node = Node("")
@@ -169,8 +173,9 @@ class NodeMaker:
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:  # what else it closes over stands in the decorator of the function it wraps
             parts["wrapped"] = wrapped
-            for kind, implementation in getattr(function, "registry", {}).items():  # functools.singledispatch
-                if implementation is not wrapped:
+            registry = getattr(function, "registry", None)  # functools.singledispatch
+            for kind, implementation in registry.items() if isinstance(registry, Mapping) else ():
+                if isinstance(kind, type) and implementation is not wrapped:
                     parts[f"registry {class_name(kind).decode()}"] = implementation
         else:
             for place, value in _closed_over(function).items():
@@ -308,13 +313,14 @@ class NodeMaker:
         free = set()
         for chain in sorted(usage.chains):
             root = chain[0]
+            if root in _OF_MODULES:
+                continue
             imported = root in usage.imports
             found = self.resolve(chain, local if imported else namespace)
             if found is not None:
                 node.names[found[0]] = found[1]
-            if (not imported and (root in namespace if home else found is None)) or (
-                not imported and root not in namespace and not hasattr(builtins, root)
-            ):
+            known = root in namespace
+            if not imported and (home if known else not hasattr(builtins, root)):
                 free.add(root)
         node.free = frozenset(free)
         node.called = frozenset(free - usage.values)
@@ -339,6 +345,14 @@ class NodeMaker:
                 continue
             if found is not None:
                 yield local, found
+
+
+def _attribute(obj: Any, name: str) -> Any:
+    """An attribute, or `_ABSENT`: proxies and modules may raise whatever they like when asked."""
+    try:
+        return getattr(obj, name)
+    except Exception:
+        return _ABSENT
 
 
 def _package_above(package: str, level: int) -> str:

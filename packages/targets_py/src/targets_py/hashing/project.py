@@ -38,6 +38,7 @@ class Project:
         self._imports = frozenset(imports)
         self._sources = sources
         self._library = {os.path.realpath(sysconfig.get_path(key)) for key in ("stdlib", "platstdlib")}
+        self._files: dict[str, bool] = {}
         self._folders: dict[str, bool] = {}
         self._tops: dict[str, bool] = {}
 
@@ -48,7 +49,10 @@ class Project:
         """Whether a file belongs to the project."""
         if not path:
             return False
-        return path in self._sources or self._has_folder(os.path.dirname(os.path.realpath(path)))
+        known = self._files.get(path)
+        if known is None:
+            known = self._files[path] = self._has_folder(os.path.dirname(os.path.realpath(path)))
+        return known or path in self._sources
 
     def has_module(self, module: types.ModuleType) -> bool:
         """Whether a module belongs to the project."""

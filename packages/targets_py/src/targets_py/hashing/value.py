@@ -239,7 +239,7 @@ class Walker:
         """Rule for what has no other: class, and what it takes to make it anew."""
         cls = type(value)
         self.add_class(update, cls)
-        for base in cls.__mro__:
+        for base in cls.__mro__ if _hooks else ():
             if base in _hooks:
                 self.add(update, _hooks[base](value))
                 return

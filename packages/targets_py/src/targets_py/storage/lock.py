@@ -31,9 +31,20 @@ else:
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _SECONDS_DOUBT = 5.0  # start times are computed from the clock, which may be set meanwhile
 # The system's locks do not exclude threads, and closing any descriptor of the file drops them: so this
-# process keeps its own list (real path -> pid), and never opens the lock file of a store that stands in it.
-_held: dict[str, int] = {}
+# process keeps a list of real paths, and never opens the lock file of a store that stands in it.
+_held: set[str] = set()
 _guard = threading.Lock()
+
+
+def _forget() -> None:
+    """In a forked child, which holds nothing."""
+    global _guard
+    _held.clear()
+    _guard = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 class StoreLock:
@@ -72,10 +83,10 @@ class StoreLock:
             raise TarFileError(f"cannot make the data store {self._store.path}: {error.strerror}") from error
         key = os.path.realpath(path)
         with _guard:
-            if _held.get(key) == os.getpid():
+            if key in _held:
                 raise self._busy(os.getpid())
             self._descriptor = self._lock()
-            _held[key] = os.getpid()
+            _held.add(key)
             self._key = key
 
     def release(self, *, remove: bool = False) -> None:
@@ -87,9 +98,8 @@ class StoreLock:
         if self._key is None:
             return
         with _guard:
-            mine = _held.get(self._key) == os.getpid()  # a forked child holds nothing
-            if mine:
-                del _held[self._key]
+            if self._key in _held:  # not in a forked child
+                _held.remove(self._key)
                 if remove:
                     self._store.lock_file.unlink(missing_ok=True)
                 if self._descriptor < 0:

@@ -179,12 +179,13 @@ def _repair(descriptor: int) -> int:
     return end
 
 
-def replace_table(path: Path, lines: list[str]) -> None:
+def replace_table(path: Path, lines: list[str], *, durable: bool = True) -> None:
     """Put a table file with these lines in the place of an old one; at no moment is there no whole file.
 
     Args:
         path: The file, open for writing nowhere: the caller holds the store's lock.
         lines: Header and rows, without line ends.
+        durable: Wait until it is on disk, so that a power loss leaves the old or the new file.
 
     Raises:
         TarFileError: It cannot be written; the old file is untouched.
@@ -194,7 +195,8 @@ def replace_table(path: Path, lines: list[str]) -> None:
         with open(scratch, "wb") as file:
             file.writelines(line.encode() + b"\n" for line in lines)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(scratch, path)
     except OSError as error:
         with contextlib.suppress(OSError):

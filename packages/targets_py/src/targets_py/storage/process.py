@@ -35,7 +35,7 @@ def write_process(store: Store) -> None:
         "version_targets": __version__,
     }
     lines = [f"{name}|{escape(value)}" for name, value in values.items()]
-    replace_table(store.process_file, [PROCESS_HEADER, *lines])
+    replace_table(store.process_file, [PROCESS_HEADER, *lines], durable=False)
 
 
 def read_process(store: Store) -> dict[str, str]:
