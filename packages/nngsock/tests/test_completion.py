@@ -109,5 +109,39 @@ def test_no_user_thread_is_made_of_a_thread_of_nng(connect):
     assert {t.name for t in threading.enumerate()} - before <= {"nngsock-callbacks"}
 
 
+def test_a_kernel_that_forbids_executable_memory_costs_pipe_events_alone(run_script):
+    done = run_script("""
+        import pynng
+
+        class Hardened:
+            def __init__(self, ffi):
+                self.ffi = ffi
+
+            def __getattr__(self, name):
+                return getattr(self.ffi, name)
+
+            def callback(self, *args, **kwargs):
+                raise MemoryError
+
+        pynng.ffi = Hardened(pynng.ffi)
+        import nngsock
+
+        a = nngsock.socket("pair1", listen="inproc://hardened")
+        b = nngsock.socket("pair1", dial="inproc://hardened", autostart=None)
+        aio = nngsock.recv_aio(b)
+        nngsock.send_aio(a, "through")
+        print(aio.collect(), nngsock.recv(b, block=10))
+        try:
+            nngsock.on_pipe(a, print)
+        except nngsock.NngsockError as error:
+            print(error)
+    """)
+    assert done.stdout.splitlines() == [
+        "through errorValue 5 | Timed out",
+        "pipe events need executable memory, which this kernel forbids",
+    ]
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 if not Path("/proc/self/fd").exists():
     pytest.skip("needs /proc", allow_module_level=True)

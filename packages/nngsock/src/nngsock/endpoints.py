@@ -200,9 +200,9 @@ def _c_url(url: str) -> bytes:
     return url.encode("utf-8", "surrogateescape")
 
 
-def warn(code: int, detail: str = "") -> ErrorValue:
+def warn(code: int) -> ErrorValue:
     """The error as a value, and a warning that says so."""
-    warnings.warn(nng_error(code) + (f": {detail}" if detail else ""), NngWarning, stacklevel=3)
+    warnings.warn(nng_error(code), NngWarning, stacklevel=3)
     return ErrorValue(code)
 
 
