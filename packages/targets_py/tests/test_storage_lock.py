@@ -92,7 +92,9 @@ def test_a_second_user_in_this_process_is_refused_and_takes_nothing_away(store):
 def held_by_another_process(store):
     """Whether a fresh process is refused."""
     code = (
-        "import sys\nfrom targets_py.errors import TarRunError\nfrom targets_py.storage.lock import StoreLock\n"
+        "import sys\n"
+        "from targets_py.errors import TarRunError\n"
+        "from targets_py.storage.lock import StoreLock\n"
         "from targets_py.storage.store import Store\n"
         "try:\n    StoreLock(Store(sys.argv[1])).acquire()\nexcept TarRunError:\n    sys.exit(3)"
     )
