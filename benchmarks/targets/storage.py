@@ -20,7 +20,6 @@ from targets_py.storage.metadata import Metadata, Progress, ProgressRow
 from targets_py.storage.records import Record, decode, encode
 from targets_py.storage.store import Store
 
-
 TOTALS = {"skip": 0.0, "build": 0.0}
 ALLOWED = {"skip": 50.0, "build": 300.0}  # of a whole run, per target
 
