@@ -1,0 +1,156 @@
+import gc
+import math
+import pickle
+
+import pytest
+
+import mirai_py
+from mirai_py import codes
+from mirai_py.codes import Code, CodeCache, MissingCodeError, code_of, once
+
+
+def function(source, **names):
+    namespace = {"__name__": "__main__", **names}
+    exec(source, namespace)
+    return namespace["f"]
+
+
+def closing_over(k):
+    return lambda: k
+
+
+def made(monkeypatch, f, times=3):
+    """How many times a function is pickled when its code is asked for."""
+    count = []
+    make = codes._make
+    monkeypatch.setattr(codes, "_make", lambda call: count.append(1) or make(call))
+    keys = {code_of(f).key for _ in range(times)}
+    assert len(keys) == 1
+    return len(count)
+
+
+def test_importable_functions_go_by_reference_others_by_value_text_as_it_is():
+    assert code_of(math.sqrt).body[:1] == codes.REFERENCE
+    assert code_of(pickle.dumps).body[:1] == codes.REFERENCE
+    assert code_of(lambda: 1).body[:1] == codes.VALUE
+    assert code_of("x").body == codes.SOURCE + b"x"
+
+
+def test_the_same_content_has_the_same_key():
+    assert code_of("x").key == code_of("x").key
+    assert code_of("x").key != code_of("y").key
+    assert len(code_of("x").key) == codes.KEY_SIZE
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        math.sqrt,
+        function("def f(): return 1"),
+        function("def f(x=3): return x + k", k=5),
+        function("import math\ndef f(): return math.pi"),
+        function("def g(): return 2\ndef f(): return g()"),
+        closing_over((1, "a", None)),
+    ],
+    ids=["imported", "plain", "constants", "module", "helper", "closure"],
+)
+def test_what_cannot_have_changed_is_pickled_once(monkeypatch, f):
+    assert made(monkeypatch, f) == 1
+
+
+@pytest.mark.parametrize(
+    "f",
+    [function("def f(): return k", k=[1]), closing_over({}), function("def f(x=[]): return x")],
+    ids=["global list", "closure dict", "default list"],
+)
+def test_what_may_change_in_place_is_pickled_each_time(monkeypatch, f):
+    assert made(monkeypatch, f) == 3
+
+
+def test_a_change_of_a_global_closure_default_or_code_is_noticed():
+    f = function("def g(): return 1\ndef f(x=1): return k + g() + x", k=1)
+    seen = {code_of(f).key}
+    f.__globals__["k"] = 2
+    seen.add(code_of(f).key)
+    f.__defaults__ = (2,)
+    seen.add(code_of(f).key)
+    f.__globals__["g"].__code__ = (lambda: 5).__code__
+    seen.add(code_of(f).key)
+    f.__globals__["g"] = lambda: 7
+    seen.add(code_of(f).key)
+    assert len(seen) == 5
+
+    def make():
+        k = 1
+
+        def inner():
+            return k
+
+        def change():
+            nonlocal k
+            k = 2
+
+        return inner, change
+
+    inner, change = make()
+    before = code_of(inner).key
+    change()
+    assert code_of(inner).key != before
+
+
+def test_a_remembered_function_does_not_live_longer():
+    f = function("def f(): return f2()\ndef f2(): return f")
+    code_of(f)
+    key = id(f)
+    assert key in codes._remembered
+    f.__globals__.clear()
+    del f
+    gc.collect()
+    assert key not in codes._remembered
+
+
+def test_once_wraps_once_and_pickles_as_its_value_elsewhere():
+    o = once([1])
+    assert once(o) is o
+    assert o.value == [1]
+    assert pickle.loads(pickle.dumps(o)) == [1]
+    assert repr(o).startswith("< once [list, ")
+    assert once([1]).code.key == o.code.key
+    assert once([1], fresh=False).code.key != o.code.key
+
+
+def test_once_of_what_cannot_be_sent_is_an_error():
+    with pytest.raises(mirai_py.MiraiSerializationError, match="`obj` of type generator"):
+        once(i for i in ())
+
+
+def test_the_cache_drops_the_oldest_by_number_and_by_size():
+    cache = CodeCache(max_items=2)
+    for key in (b"a", b"b"):
+        cache.add(key, b"x" + key)
+    cache.body(b"a")
+    cache.add(b"c", b"xc")
+    assert b"b" not in cache
+    assert cache.body(b"a") == b"xa"
+    with pytest.raises(MissingCodeError) as e:
+        cache.body(b"b")
+    assert e.value.key == b"b"
+    cache = CodeCache(max_bytes=10)
+    cache.add(b"a", bytes(6))
+    cache.add(b"b", bytes(6))
+    assert b"a" not in cache
+    cache.add(b"huge", bytes(100))
+    assert b"huge" in cache
+
+
+def test_a_shared_object_is_made_once_and_goes_with_its_code():
+    cache = CodeCache(max_items=1)
+    cache.add(b"a", b"P" + pickle.dumps([1]))
+    assert cache.shared(b"a", pickle.loads) is cache.shared(b"a", pickle.loads)
+    cache.add(b"b", b"P")
+    with pytest.raises(MissingCodeError):
+        cache.shared(b"a", pickle.loads)
+
+
+def test_codes_compare_by_content():
+    assert Code.of(b"R", b"x", "a") == Code.of(b"R", b"x", "b")
