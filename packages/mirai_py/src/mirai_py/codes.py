@@ -84,7 +84,9 @@ def once(obj: object, *, fresh: bool = True) -> Once:
 
     Example:
         >>> table = once({"a": 1})
-        >>> m = mirai(lambda t, k: t[k], table, "a")  # doctest: +SKIP
+        >>> with daemons(1):
+        ...     mirai(lambda t, k: t[k], table, "a").collect()
+        1
     """
     if type(obj) is Once:
         return obj

@@ -27,6 +27,11 @@ def collect_mirai(x: Any, options: str | Sequence[str] | Mapping[str, Any] | Non
         TypeError: there is something else than a mirai among them.
         ValueError: an option is unknown.
         MiraiMapError: as the options say.
+
+    Example:
+        >>> with daemons(1):
+        ...     collect_mirai([mirai(pow, 2, k) for k in range(3)])
+        [1, 2, 4]
     """
     chosen = _options(options)
     if isinstance(x, Mirai):
@@ -62,6 +67,11 @@ def race_mirai(x: Any, compute: str | None = None) -> int | None:
 
     Raises:
         DaemonsNotSetError: the profile is not set.
+
+    Example:
+        >>> with daemons(2):
+        ...     race_mirai([mirai("import time; time.sleep(60)"), mirai(abs, 1)])
+        1
     """
     require_profile(compute)
     waiting = members(x)

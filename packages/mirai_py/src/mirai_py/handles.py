@@ -431,6 +431,11 @@ def call_mirai(x: T) -> T:
 
     Returns:
         The same object. Ctrl-C leaves it unresolved and usable.
+
+    Example:
+        >>> with daemons(1):
+        ...     call_mirai(mirai(pow, 2, 3))
+        < mirai [data] >
     """
     for mirai in members(x):
         _wait(mirai, None)
@@ -447,6 +452,12 @@ def stop_mirai(x: Any) -> bool | list[bool]:
     Returns:
         True if it was waiting or running, False if it was resolved or nothing that can be stopped; a list of
         these for several.
+
+    Example:
+        >>> with daemons(1):
+        ...     m = mirai("import time; time.sleep(60)")
+        ...     stop_mirai(m), m.data
+        (True, errorValue 20 | Operation canceled)
     """
     if isinstance(x, Mirai):
         return x.cancel()

@@ -368,6 +368,13 @@ def launch_local(
 
     Raises:
         DaemonsNotSetError: the profile is not set.
+
+    Example:
+        >>> with daemons(url=local_url()):
+        ...     m = mirai(abs, -1)  # waits for a daemon
+        ...     _ = launch_local(1)
+        ...     m.collect()
+        1
     """
     profile = require_profile(compute, "daemons must be set to use launchers: ")
     if isinstance(profile.engine, Inline):
@@ -384,6 +391,11 @@ def stop_daemons(n: int = 1, compute: str | None = None) -> int:
 
     Returns:
         How many were ordered.
+
+    Example:
+        >>> with daemons(2):
+        ...     stop_daemons(1)
+        1
     """
     profile = require_profile(compute)
     return profile.engine.dismiss(_number_of(n))
@@ -463,6 +475,14 @@ def with_daemons(compute: str) -> Iterator[None]:
 
     Raises:
         DaemonsNotSetError: it is not set.
+
+    Example:
+        >>> _ = daemons(1, compute="gpu")
+        >>> with with_daemons("gpu"):
+        ...     mirai(abs, -1).collect()
+        1
+        >>> daemons(0, compute="gpu")
+        < daemons [gpu: not set] >
     """
     require_profile(compute)
     token = _current.set(compute)
@@ -482,6 +502,11 @@ def info(compute: str | None = None) -> dict[str, int] | None:
 
     Returns:
         connections, cumulative (all daemons that ever connected), awaiting, executing, completed.
+
+    Example:
+        >>> with daemons(2):
+        ...     info()
+        {'connections': 2, 'cumulative': 2, 'awaiting': 0, 'executing': 0, 'completed': 0}
     """
     profile = find_profile(compute)
     if profile is None:
@@ -494,6 +519,10 @@ def status(compute: str | None = None) -> dict[str, Any]:
     """What a person wants to see of a profile: connections, URL, and where the tasks are.
 
     Programs use `info()`: values may be added here.
+
+    Example:
+        >>> status("nothing of this name")
+        {'connections': 0, 'daemons': 0}
     """
     profile = find_profile(compute)
     if profile is None:
@@ -520,6 +549,11 @@ def nextget(x: str, compute: str = DEFAULT) -> Any:
 
     Returns:
         None if there is none, or the profile is not set.
+
+    Example:
+        >>> with daemons(url="tcp://127.0.0.1:0") as d:
+        ...     list(nextget("env"))
+        ['MIRAI_PY_TOKEN']
     """
     profile = find_profile(compute)
     if profile is None:
@@ -567,6 +601,10 @@ def local_url(tcp: bool = False, port: int = 0) -> str:
     Args:
         tcp: on a TCP port of 127.0.0.1 instead of a local socket.
         port: that port; 0 takes a free one.
+
+    Example:
+        >>> local_url(tcp=True)
+        'tcp://127.0.0.1:0'
     """
     if tcp:
         return f"tcp://127.0.0.1:{port}"

@@ -174,6 +174,12 @@ def everywhere(
 
     Raises:
         DaemonsNotSetError: no daemons are set.
+
+    Example:
+        >>> with daemons(2):
+        ...     _ = everywhere("import math; tau = 2 * math.pi")
+        ...     mirai("round(tau, 2)").collect()
+        6.28
     """
     call = _checked_call(expr, args)
     if isinstance(_min, bool) or not isinstance(_min, int) or _min < 1:

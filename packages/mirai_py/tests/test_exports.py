@@ -1,0 +1,36 @@
+import doctest
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import mirai_py
+
+
+def test_everything_public_is_there_documented_and_listed_once():
+    assert isinstance(mirai_py.__all__, tuple)
+    assert len(set(mirai_py.__all__)) == len(mirai_py.__all__)
+    for name in mirai_py.__all__:
+        value = getattr(mirai_py, name)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            assert inspect.getdoc(value), name
+
+
+def test_importing_it_imports_nothing_heavy():
+    source = (
+        "import sys, mirai_py; print(*{'numpy', 'polars', 'pandas', 'rich', 'psutil'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", source], text=True).strip() == ""
+
+
+def test_the_examples_of_the_docstrings_run():
+    mirai_py.daemons(0)
+    names = {name: getattr(mirai_py, name) for name in mirai_py.__all__}
+    tried = 0
+    for info in pkgutil.iter_modules(mirai_py.__path__):
+        module = importlib.import_module(f"mirai_py.{info.name}")
+        found = doctest.testmod(module, extraglobs=names)
+        assert not found.failed, info.name
+        tried += found.attempted
+    assert tried > 20
