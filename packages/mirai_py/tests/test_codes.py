@@ -22,6 +22,7 @@ def closing_over(k):
 def made(monkeypatch, f, times=3):
     """How many times a function is pickled when its code is asked for."""
     count = []
+    monkeypatch.setattr(codes, "_remembered", {})
     make = codes._make
     monkeypatch.setattr(codes, "_make", lambda call: count.append(1) or make(call))
     keys = {code_of(f).key for _ in range(times)}

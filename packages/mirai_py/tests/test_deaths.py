@@ -426,6 +426,7 @@ def test_a_daemon_whose_host_never_answers_gives_up(monkeypatch):
         pytest.raises(mirai_py.MiraiException, match="no mirai_py host answers at tcp://"),
     ):
         mirai_py.daemon(nngsock.opt(mute.listener[0], "url"))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_daemon_that_nobody_listens_for_fails_at_once():

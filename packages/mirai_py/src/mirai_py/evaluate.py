@@ -73,12 +73,19 @@ class Interrupt:
         self._signalled = False
         self._thread = threading.get_ident()
         self._installed = False
+        self._before: Any = None
 
     def install(self) -> None:
         """Take over SIGINT, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._handle)
+            self._before = signal.signal(signal.SIGINT, self._handle)
             self._installed = True
+
+    def uninstall(self) -> None:
+        """Give SIGINT back."""
+        if self._installed:
+            self._installed = False
+            signal.signal(signal.SIGINT, signal.SIG_DFL if self._before is None else self._before)
 
     def __call__(self, task: int) -> None:
         """Interrupt this task if it runs, and never let it start; from any thread."""

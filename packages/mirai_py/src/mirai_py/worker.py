@@ -220,7 +220,6 @@ class _Worker:
 
     def serve(self, *, asyncdial: bool) -> int:
         """Connect, work, leave."""
-        self._interrupt.install()
         if self._autoexit:
             die_with_host(self._local.life)
         nngsock.set_opt(self._socket, "send-buffer", 64)
@@ -229,9 +228,11 @@ class _Worker:
         try:
             nngsock.dial(self._socket, self._url, autostart=True if asyncdial else None, fail="error")
             self._wait_for_host(None if asyncdial else HANDSHAKE_SECONDS)
+            self._interrupt.install()
             self._settle()
             return self._work()
         finally:
+            self._interrupt.uninstall()
             nngsock.close(self._socket)
 
     def _wait_for_host(self, seconds: float | None) -> None:
