@@ -366,7 +366,9 @@ def test_a_peer_that_sends_garbage_is_cut_off(fresh, garbage):
     with nngsock.socket("pair1", dial=mirai_py.nextget("url", compute=fresh)) as peer:
         gone = threading.Event()
         nngsock.on_pipe(peer, lambda event, _: gone.set() if event == "remove" else None)
-        nngsock.on_message(peer, lambda _view, _pipe: None)  # it notices the end only while it receives
+        challenged = threading.Event()
+        nngsock.on_message(peer, lambda _view, _pipe: challenged.set())
+        assert challenged.wait(10)
         nngsock.send(peer, garbage, mode="raw", block=True)
         assert gone.wait(10)
     assert mirai(abs, -1, _compute=fresh).collect() == 1
