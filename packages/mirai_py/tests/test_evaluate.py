@@ -112,16 +112,35 @@ def test_on_daemon_is_true_inside_a_task(one):
 
 @pytest.fixture
 def interrupt():
-    before = signal.getsignal(signal.SIGINT)
     made = Interrupt()
     made.install()
     yield made
-    signal.signal(signal.SIGINT, before)
+    made.uninstall()
 
 
-def test_the_running_task_is_interrupted_even_from_sleep(run, interrupt):
+def test_the_signals_are_given_back():
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGURG)]
+    made = Interrupt()
+    made.install()
+    assert signal.getsignal(signal.SIGINT) == made._handle
+    made.uninstall()
+    made.uninstall()
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGURG)] == before
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_running_task_is_interrupted_even_from_sleep(run, interrupt, monkeypatch, lost):
+    """Also if the signal arrives a moment before the task sleeps, so that it does not end the sleep."""
     import time
 
+    kill = signal.pthread_kill
+
+    def kill_elsewhere(thread, number):
+        # Delivered to another thread, SIGINT is noted by the interpreter, but ends no call of the main one.
+        kill(threading.get_ident() if number == signal.SIGINT else thread, number)
+
+    if lost:
+        monkeypatch.setattr(signal, "pthread_kill", kill_elsewhere)
     evaluator = Evaluator(run.cache, {}, interrupt=interrupt)
     woken = threading.Event()
 

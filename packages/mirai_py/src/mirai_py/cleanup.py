@@ -29,6 +29,7 @@ _SIGNALS = tuple(
         "SIGUSR2",
         "SIGCHLD",
         "SIGPIPE",
+        "SIGURG",
     )
     if hasattr(signal, name)
 )

@@ -26,6 +26,7 @@ from mirai_py.codes import KEY_SIZE
 from mirai_py.errors import describe
 from mirai_py.frames import Status, TaskFlag
 from mirai_py.streams import Stream, seed_generators
+from mirai_py.timer import timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,10 @@ _HERE = str(Path(__file__).parent) + os.sep
 _LIBRARY = (_HERE, pickle.__file__)
 # True while a task runs in this context: `on_daemon()`, and what must not be done from within a map.
 _in_task: ContextVar[str] = ContextVar("mirai_py_task", default="")
+# A signal that nobody uses, which by default does nothing.
+NUDGE = getattr(signal, "SIGURG", signal.SIGINT)
+NUDGE_SECONDS = 0.005
+MAX_NUDGE_SECONDS = 1.0
 
 
 def on_daemon() -> bool:
@@ -58,8 +63,11 @@ class Interrupt:
     """Lets another thread interrupt the task that runs, and none but that one.
 
     A signal wakes even a sleeping task: `signal.pthread_kill` on the thread that runs it. The handler raises
-    only if a task that was meant is still the one that runs. At most one signal of ours is under way, so
-    that any other SIGINT is known to come from elsewhere, and interrupts whatever runs.
+    only if a task that was meant is still the one that runs. At most one SIGINT of ours is under way, so
+    that any other is known to come from elsewhere, and interrupts whatever runs.
+
+    A signal that arrives just before a task blocks in a system call is noted by the interpreter but does not
+    end the call. So another one, which means nothing by itself, follows until the first has been handled.
 
     Attributes:
         running: the task that runs.
@@ -73,19 +81,23 @@ class Interrupt:
         self._signalled = False
         self._thread = threading.get_ident()
         self._installed = False
-        self._before: Any = None
+        self._before: list[tuple[int, Any]] = []
 
     def install(self) -> None:
-        """Take over SIGINT, if this is the main thread."""
+        """Take over the signals, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._handle)
+            self._before = [
+                (signal.SIGINT, signal.signal(signal.SIGINT, self._handle)),
+                (NUDGE, signal.signal(NUDGE, _ignore)),
+            ]
             self._installed = True
 
     def uninstall(self) -> None:
-        """Give SIGINT back."""
-        if self._installed:
-            self._installed = False
-            signal.signal(signal.SIGINT, signal.SIG_DFL if self._before is None else self._before)
+        """Give the signals back."""
+        self._installed = False
+        while self._before:
+            number, handler = self._before.pop()
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def __call__(self, task: int) -> None:
         """Interrupt this task if it runs, and never let it start; from any thread."""
@@ -93,6 +105,13 @@ class Interrupt:
         if self._installed and self.running == task and not self._signalled:
             self._signalled = True
             signal.pthread_kill(self._thread, signal.SIGINT)
+            timer.after(NUDGE_SECONDS, lambda: self._nudge(NUDGE_SECONDS))
+
+    def _nudge(self, seconds: float) -> None:
+        if self._signalled and self._installed:
+            signal.pthread_kill(self._thread, NUDGE)
+            longer = min(2 * seconds, MAX_NUDGE_SECONDS)
+            timer.after(longer, lambda: self._nudge(longer))
 
     def unwanted(self, task: int) -> bool:
         """Whether this task must not start."""
@@ -120,6 +139,10 @@ class Interrupt:
         if ours:
             self.running = None  # it is interrupted once, however it takes it
         raise KeyboardInterrupt
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Handle a signal that is only meant to end a system call."""
 
 
 class Evaluator:
