@@ -33,7 +33,8 @@ def made(monkeypatch, f, times=3):
 def test_importable_functions_go_by_reference_others_by_value_text_as_it_is():
     assert code_of(math.sqrt).body[:1] == codes.REFERENCE
     assert code_of(pickle.dumps).body[:1] == codes.REFERENCE
-    assert code_of(lambda: 1).body[:1] == codes.VALUE
+    assert code_of(lambda: 1).body[:1] == codes.STEADY
+    assert code_of(closing_over([])).body[:1] == codes.VALUE
     assert code_of("x").body == codes.SOURCE + b"x"
 
 
@@ -155,3 +156,72 @@ def test_a_shared_object_is_made_once_and_goes_with_its_code():
 
 def test_codes_compare_by_content():
     assert Code.of(b"R", b"x", "a") == Code.of(b"R", b"x", "b")
+
+
+STEADY = [
+    function("def f(): return 1"),
+    function("n = 0\ndef f():\n    global n\n    n += 1\n    return n"),
+    function("def f(x=(1, 'a')): return x"),
+    closing_over(3),
+]
+
+
+@pytest.mark.parametrize("f", STEADY)
+def test_a_function_of_immutable_parts_is_copied_not_unpickled_for_each_task(f):
+    code = code_of(f)
+    assert code.body[:1] == codes.STEADY
+    template = pickle.loads(code.body[1:])
+    first, second = codes.renewed(template), codes.renewed(template)
+    assert first() == second() == codes.renewed(template)()
+    assert first.__globals__ is not second.__globals__
+    assert (first.__module__, first.__qualname__, first.__name__) == (
+        f.__module__,
+        f.__qualname__,
+        f.__name__,
+    )
+
+
+def counting():
+    n = 0
+
+    def f():
+        nonlocal n
+        n += 1
+        return n
+
+    return f
+
+
+def counting_inside():
+    n = 0
+
+    def f():
+        def inner():
+            nonlocal n
+            n += 1
+            return n
+
+        return inner()
+
+    return f
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        counting(),
+        counting_inside(),
+        function("def f():\n    f.calls = getattr(f, 'calls', 0) + 1\n    return f.calls"),
+        function("def g(): pass\ndef f():\n    g.calls = getattr(g, 'calls', 0) + 1\n    return g.calls"),
+        closing_over([1]),
+    ],
+    ids=["cell", "inner cell", "own attribute", "attribute of a helper", "list"],
+)
+def test_a_function_that_could_keep_something_is_unpickled_for_each_task(f, one):
+    assert code_of(f).body[:1] == codes.VALUE
+    assert len({str(mirai_py.mirai(f, _compute=one).collect()) for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize("f", STEADY)
+def test_either_way_each_task_finds_it_as_it_was(f, one):
+    assert len({str(mirai_py.mirai(f, _compute=one).collect()) for _ in range(3)}) == 1

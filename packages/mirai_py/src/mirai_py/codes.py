@@ -7,8 +7,8 @@ asks again for what it dropped.
 
 from __future__ import annotations
 
+import dis
 import hashlib
-import operator
 import pickle
 import sys
 import threading
@@ -16,6 +16,8 @@ import types
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -23,10 +25,11 @@ import cloudpickle
 from mirai_py.errors import MiraiSerializationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 REFERENCE = b"R"  # found by import: one object serves all tasks
 VALUE = b"V"  # sent by value: rebuilt for each task, so that its globals are fresh
+STEADY = b"T"  # the same, of immutable parts only: a copy with globals of its own is as good as a new one
 SOURCE = b"S"  # text, compiled once
 FRESH = b"F"  # a `once` object that each task gets anew
 SHARED = b"P"  # a `once` object that all tasks of a daemon share
@@ -123,6 +126,7 @@ class _Remembered:
     function: weakref.ref[Any]
     code: Code
     state: list[Any] | None
+    parts: _Parts | None
 
     def still_holds(self, call: object) -> bool:
         if self.function() is not call:
@@ -130,12 +134,51 @@ class _Remembered:
         if self.state is None:
             return True
         assert isinstance(call, types.FunctionType)
+        if self.parts is not None:
+            return self.parts.are_those_of(call)
         state = _state_of(call)
+        return state is not None and len(state) == len(self.state) and all(map(is_, state, self.state))
+
+
+@dataclass(slots=True)
+class _Parts:
+    """All that a steady function is made of: immutable, so that it is the same while they are."""
+
+    code: types.CodeType
+    defaults: tuple[Any, ...] | None
+    names: tuple[str, ...]
+    globals: list[Any]
+    cells: list[Any]
+
+    @classmethod
+    def of(cls, function: types.FunctionType) -> _Parts:
+        code, names = function.__code__, _names(function.__code__)
+        found = [function.__globals__.get(name, _ABSENT) for name in names]
+        return cls(code, function.__defaults__, names, found, _contents(function))
+
+    def are_those_of(self, function: types.FunctionType) -> bool:
         return (
-            state is not None and len(state) == len(self.state) and all(map(operator.is_, state, self.state))
+            function.__code__ is self.code
+            and function.__defaults__ is self.defaults
+            and not function.__kwdefaults__
+            and not function.__dict__
+            and all(map(is_, map(function.__globals__.get, self.names, repeat(_ABSENT)), self.globals))
+            and (not self.cells or all(map(is_, _contents(function), self.cells)))
         )
 
 
+def _contents(function: types.FunctionType) -> list[Any]:
+    """What the cells of a closure hold, themselves where they are empty."""
+    found = []
+    for cell in function.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:
+            found.append(cell)
+    return found
+
+
+_ABSENT: Any = object()
 _remembered: dict[int, _Remembered] = {}
 _IMMUTABLE = frozenset({int, float, complex, str, bytes, bool, type(None), type(Ellipsis), types.ModuleType})
 _MAX_DEPTH = 20
@@ -155,21 +198,56 @@ def _make(call: Any) -> Code:
             f"the function {name!r} cannot be sent to a daemon: {error}. It, its default values or what it "
             "refers to holds something that cannot be pickled; pass that as an argument made inside the task"
         ) from error
-    code = Code.of(REFERENCE if by_reference else VALUE, content, name)
     if by_reference:
+        code = Code.of(REFERENCE, content, name)
         _remember(call, code, None)
-    elif isinstance(call, types.FunctionType) and (state := _state_of(call)) is not None:
-        _remember(call, code, state)
+        return code
+    state = _state_of(call) if isinstance(call, types.FunctionType) else None
+    steady = state is not None and _is_steady(call, state)
+    code = Code.of(STEADY if steady else VALUE, content, name)
+    if state is not None:
+        _remember(call, code, state, _Parts.of(call) if steady else None)
     return code
 
 
-def _remember(call: Any, code: Code, state: list[Any] | None) -> None:
+def _is_steady(function: types.FunctionType, state: Sequence[Any]) -> bool:
+    """Whether calls leave a trace in nothing but its globals: it refers to no function, writes no cell."""
+    codes = sum(type(item) is types.CodeType for item in state)
+    return codes == 1 and function not in _globals_of(function) and not _writes_cells(function.__code__)
+
+
+def _globals_of(function: types.FunctionType) -> list[Any]:
+    table = function.__globals__
+    return [table[name] for name in _names(function.__code__) if name in table]
+
+
+def _writes_cells(code: types.CodeType) -> bool:
+    written = {i.argval for i in dis.get_instructions(code) if i.opname in {"STORE_DEREF", "DELETE_DEREF"}}
+    nested = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return not written.isdisjoint(code.co_freevars) or any(map(_writes_cells, nested))
+
+
+def renewed(template: types.FunctionType) -> types.FunctionType:
+    """A copy of a steady function with globals of its own."""
+    fresh = types.FunctionType(
+        template.__code__,
+        dict(template.__globals__),
+        template.__name__,
+        template.__defaults__,
+        template.__closure__,
+    )
+    fresh.__qualname__ = template.__qualname__
+    fresh.__module__ = template.__module__
+    return fresh
+
+
+def _remember(call: Any, code: Code, state: list[Any] | None, parts: _Parts | None = None) -> None:
     key = id(call)
     try:
         reference = weakref.ref(call, lambda _: _remembered.pop(key, None))
     except TypeError:  # builtin functions of some types
         return
-    _remembered[key] = _Remembered(reference, code, state)
+    _remembered[key] = _Remembered(reference, code, state, parts)
 
 
 def _state_of(function: types.FunctionType) -> list[Any] | None:
@@ -195,8 +273,7 @@ def _collect(function: types.FunctionType, state: list[Any], seen: set[int], dep
             values.append(cell.cell_contents)
         except ValueError:  # an empty cell: still being defined
             return False
-    table = function.__globals__
-    values += [table[name] for name in _names(function.__code__) if name in table]
+    values += _globals_of(function)
     state.append(len(values))
     return all(_constant(value, state, seen, depth) for value in values)
 

@@ -219,12 +219,15 @@ class Evaluator:
                 return call, args, kwargs, extras
 
     def _code(self, key: bytes) -> Any:
-        kind = self.cache.body(key)[:1]
+        body = self.cache.body(key)
+        kind = body[:1]
         if kind in (codes.REFERENCE, codes.SHARED):
             return self.cache.shared(key, pickle.loads)
+        if kind == codes.STEADY:
+            return codes.renewed(self.cache.shared(key, pickle.loads))
         if kind == codes.SOURCE:
             return self.cache.shared(key, Source)
-        return pickle.loads(memoryview(self.cache.body(key))[1:])
+        return pickle.loads(memoryview(body)[1:])
 
     def _prepare(
         self,

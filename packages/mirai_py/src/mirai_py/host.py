@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # A message that was read from a pipe stays readable when the pipe ends only if the socket has room for it.
 RECEIVE_BUFFER = 1024
+SEND_BUFFER = 64
+WOULD_WAIT = 8
 
 
 class Host:
@@ -34,7 +36,7 @@ class Host:
         self._dispatcher = dispatcher
         try:
             nngsock.set_opt(self._socket, "recv-buffer", RECEIVE_BUFFER)
-            nngsock.set_opt(self._socket, "send-buffer", 64)
+            nngsock.set_opt(self._socket, "send-buffer", SEND_BUFFER)
             self._receiver = nngsock.on_message(self._socket, self._received)
             nngsock.on_pipe(self._socket, self._on_pipe)
             nngsock.listen(self._socket, self._url, fail="error")
@@ -46,7 +48,8 @@ class Host:
 
     def send(self, pipe: int, parts: Parts) -> None:
         """Send to one daemon, without waiting; to one that is gone, nowhere."""
-        nngsock.send_aio(self._socket, parts, mode="parts", pipe=pipe)
+        if nngsock.send(self._socket, parts, mode="parts", pipe=pipe) == WOULD_WAIT:
+            nngsock.send_aio(self._socket, parts, mode="parts", pipe=pipe)
 
     def cut(self, pipe: int) -> None:
         """Close the connection to one daemon."""

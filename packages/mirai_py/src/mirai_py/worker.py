@@ -48,6 +48,8 @@ HANDSHAKE_SECONDS = 10.0
 FIRST_TASK_SECONDS = 5.0
 LEAVE_SECONDS = 1.0
 KILL_SECONDS = 2.0
+# So many frames may be under way to the host before the daemon waits for it.
+SEND_BUFFER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ class _Worker:
         """Connect, work, leave."""
         if self._autoexit:
             die_with_host(self._local.life)
-        nngsock.set_opt(self._socket, "send-buffer", 64)
+        nngsock.set_opt(self._socket, "send-buffer", SEND_BUFFER)
         nngsock.on_pipe(self._socket, self._on_pipe)
         nngsock.on_message(self._socket, self._received)
         try:
