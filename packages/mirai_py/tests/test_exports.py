@@ -34,3 +34,15 @@ def test_the_examples_of_the_docstrings_run():
         assert not found.failed, info.name
         tried += found.attempted
     assert tried > 20
+
+
+def test_the_ledger_names_tests_that_exist():
+    import re
+    from pathlib import Path
+
+    ledger = Path(__file__).parents[3] / "docs" / "parity" / "mirai_py.md"
+    folder = Path(__file__).parent
+    named = re.findall(r"(test_\w+\.py)(?:::(test_\w+))?", ledger.read_text())
+    assert named
+    for file, test in named:
+        assert f"def {test}" in (folder / file).read_text(), (file, test)
