@@ -504,6 +504,39 @@ def test_with_autoexit_false_a_daemon_serves_the_next_host_at_that_address(host,
     assert ended(pid, 10)
 
 
+def test_a_result_for_a_host_that_is_gone_never_reaches_the_next(host, ended, gate, monkeypatch):
+    """Both hosts call their first task 1."""
+    monkeypatch.setenv("MIRAI_PY_TOKEN", "shared")
+    url = mirai_py.local_url()
+    task = f"{announce(gate)}; go = os.open('{gate.argument}/go', os.O_RDONLY); os.read(go, 1)"
+    first = host(f"""
+    import mirai_py
+    mirai_py.daemons(url={url!r})
+    mirai_py.launch_local(1, autoexit=False)
+    m = mirai_py.mirai({task!r})
+    input()
+    """)
+    (pid,) = gate.wait()
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    second = host(f"""
+    import mirai_py
+    mirai_py.daemons(url={url!r})
+    profile = mirai_py.profiles.find_profile(None)
+    with profile.changed:
+        profile.changed.wait_for(lambda: profile.engine.info().connections)
+    m = mirai_py.mirai("'of the second'")
+    print(m.id, flush=True)
+    print(m.collect(), flush=True)
+    mirai_py.daemons(None)
+    """)
+    assert second.stdout.readline() == "1\n"
+    gate.open()
+    assert second.stdout.readline() == "of the second\n"
+    second.wait(20)
+    assert ended(pid, 10)
+
+
 @pytest.mark.parametrize(
     ("end", "code"),
     [("", 0), ("sys.exit(7)", 7), ("raise KeyError('on purpose')", 1)],

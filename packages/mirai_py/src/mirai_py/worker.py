@@ -73,7 +73,11 @@ class _Wake:
 
 @dataclass(slots=True)
 class _State:
-    """What the receiving and the main thread share."""
+    """What the receiving and the main thread share.
+
+    Attributes:
+        pending: tasks of the present connection that were not begun; a new deque for each connection.
+    """
 
     pending: deque[Entry] = field(default_factory=deque)
     wakes: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
@@ -314,7 +318,13 @@ class _Worker:
                 task, flags, body = pending.popleft()
             except IndexError:
                 break
-            self._run(task, flags, body)
+            result = self._run(task, flags, body)
+            with self._done_lock:
+                if self._state.pending is pending:  # else its host is gone, and the next has ids of its own
+                    self._done.append(result)
+            if pending and not self._flush_set:
+                self._flush_set = True
+                timer.after(FLUSH_SECONDS, self._flush_late)
             self._count += 1
             if self._count >= self._limits.tasks:
                 self._finish()
@@ -322,7 +332,7 @@ class _Worker:
         self._flush()
         return True
 
-    def _run(self, task: int, flags: int, body: memoryview) -> None:
+    def _run(self, task: int, flags: int, body: memoryview) -> Result:
         if self._cell is not None:
             struct.pack_into("<Q", self._cell, 0, task)
         parts: Parts = []
@@ -330,12 +340,7 @@ class _Worker:
         begun = time.perf_counter()
         if not self._interrupt.unwanted(task):
             status, parts = self._evaluator.run(task, flags, body)
-        result = Result(task, status, time.perf_counter() - begun, parts)
-        with self._done_lock:
-            self._done.append(result)
-        if self._state.pending and not self._flush_set:
-            self._flush_set = True
-            timer.after(FLUSH_SECONDS, self._flush_late)
+        return Result(task, status, time.perf_counter() - begun, parts)
 
     def _flush(self, flags: int = 0) -> None:
         with self._done_lock:
@@ -462,7 +467,10 @@ class _Worker:
     def _disconnected(self) -> None:
         """The host counts what was not begun as its own again: it must not begin here."""
         state = self._state
-        state.pending.clear()
+        with self._done_lock:
+            state.pending.clear()
+            state.pending = deque()
+            self._done = []
         if self._autoexit is False:
             return
         self._interrupt.ended = True
