@@ -7,18 +7,18 @@ from mirai_py.timer import timer
 
 def test_calls_come_at_their_time_in_order_of_it():
     came = queue.SimpleQueue()
-    timer.after(0.04, lambda: came.put("later"))
-    timer.after(0.01, lambda: came.put("sooner"))
+    timer.after(1.0, lambda: came.put("later"))
+    timer.after(0.5, lambda: came.put("sooner"))
     timer.after(0, lambda: came.put("now"))
     assert [came.get(timeout=10) for _ in range(3)] == ["now", "sooner", "later"]
 
 
 def test_a_cancelled_call_is_not_made():
     came = queue.SimpleQueue()
-    alarm = timer.after(0.01, lambda: came.put("cancelled"))
+    alarm = timer.after(0.5, lambda: came.put("cancelled"))
     alarm.cancel()
     alarm.cancel()
-    timer.after(0.03, lambda: came.put("after it"))
+    timer.after(0.6, lambda: came.put("after it"))
     assert came.get(timeout=10) == "after it"
     assert came.empty()
 
