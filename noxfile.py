@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ def siblings_of(layer: str, *, with_extras: bool) -> list[str]:
 
 def build_wheels(session: nox.Session, layers: Iterable[str]) -> dict[str, str]:
     """Build the wheels of these layers; returns the path of each."""
-    folder = Path(session.create_tmp()).resolve() / "wheels"
+    folder = Path(session.virtualenv.location).resolve() / "wheels"
     shutil.rmtree(folder, ignore_errors=True)
     wheels = {}
     for layer in layers:
@@ -93,8 +94,8 @@ def with_extras(wheel: str, layer: str) -> str:
 
 def run_tests(session: nox.Session, *folders: Path, options: Iterable[str] = ("-m", "not slow")) -> None:
     """Run pytest from a folder outside every src/, so that only installed code is imported."""
-    outside = session.create_tmp()
-    with session.chdir(outside):
+    # Not below .nox: a socket's path may have 107 bytes, and a project may not lie inside an environment.
+    with tempfile.TemporaryDirectory(prefix="outside-") as outside, session.chdir(outside):
         session.run(
             "python", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT),
             "-n", str(min(4, os.cpu_count() or 1)), *options, *session.posargs, *map(str, folders),

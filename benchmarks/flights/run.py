@@ -1,4 +1,4 @@
-"""The branches of examples/flights: in one process against two workers, rounds interleaved, one BLAS thread each.
+"""The branches of examples/flights in one process and on two workers, rounds interleaved, one BLAS thread.
 
 The parallel part is the time from the first dispatched to the last completed branch, workers' start included.
 Also measured: the second run, which does nothing, interpreter start included.

@@ -5,7 +5,7 @@
 
 import os
 
-from crew_py import crew_controller_local, crew_options_metrics
+from crew_py import crew_controller_local
 from targets_py import *
 
 # One thread of linear algebra for each worker: two workers on two cores, not two times two threads.
@@ -22,7 +22,6 @@ tar_option_set(
         name="flights",
         workers=int(os.environ.get("FLIGHTS_WORKERS", "2")),
         seconds_idle=10,
-        options_metrics=crew_options_metrics(path="results/metrics", seconds_interval=0.5),
     ),
     format="parquet",
 )
@@ -46,7 +45,9 @@ pipeline = [
         lambda by_month: bootstrap(by_month, "month", EFFORT, tar_seed_get()),
         pattern=map("by_month"),
     ),
-    tar_target("carriers", lambda carrier_effects, airlines_file: name_carriers(carrier_effects, airlines_file)),
+    tar_target(
+        "carriers", lambda carrier_effects, airlines_file: name_carriers(carrier_effects, airlines_file)
+    ),
     tar_target("table", lambda carriers, month_effects: write_table(carriers, month_effects), format="file"),
     tar_target(
         "figure",

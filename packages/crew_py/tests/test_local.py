@@ -62,12 +62,12 @@ def test_the_tail_of_the_output_is_kept(launcher):
     assert lines[-1] == "ZeroDivisionError: division by zero"
 
 
-def test_private_logs_go_away_at_the_end(launcher):
-    worker = launcher.launch_worker(SLEEP)
-    assert Path(worker.log).exists()
-    assert Path(worker.log).parent.stat().st_mode & 0o077 == 0
+def test_private_output_has_no_name_and_goes_away_at_the_end(launcher):
+    worker = launcher.launch_worker("print('words')")
+    assert worker.join(30)
+    assert worker.log is None
+    assert worker.tail() == "words"
     launcher.terminate()
-    assert not Path(worker.log).exists()
     assert worker.tail() == ""
 
 
@@ -75,9 +75,9 @@ def test_private_logs_of_many_ended_workers_do_not_pile_up(launcher, monkeypatch
     monkeypatch.setattr("crew_py.local.ENDED_KEPT", 1)
     workers = []
     for _ in range(4):
-        workers.append(launcher.launch_worker("pass"))
+        workers.append(launcher.launch_worker("print('words')"))
         assert workers[-1].join(30)
-    assert [Path(worker.log).exists() for worker in workers] == [False, False, True, True]
+    assert [worker.tail() for worker in workers] == ["", "", "words", "words"]
 
 
 def test_a_joined_log_holds_both_streams(started, tmp_path):

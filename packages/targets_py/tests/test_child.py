@@ -83,7 +83,7 @@ def test_an_exception_that_cannot_travel_keeps_its_text():
     with pytest.raises(TarRunError, match="1 and 2") as caught:
         callr_r(fail)
     assert caught.value.condition_class[:2] == ("TwoArgumentsError", "Exception")
-    assert "raise TwoArgumentsError(1, 2)" in caught.value.traceback
+    assert "in fail" in caught.value.traceback
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ class TestErrorsOfRunners:
     def test_any_exception_becomes_a_run_error(self, callr_function):
         with pytest.raises(TarRunError) as caught:
             self.call(failing, callr_function)
-        assert str(caught.value).startswith("Error in tar_make():\n  bad 1\n  See http")
+        assert str(caught.value).startswith("Error in tar_make():\n  bad 1\n  See `targets errors")
         assert caught.value.condition_class == ("ValueError", "Exception", "BaseException", "object")
         assert repr(caught.value.original) == "ValueError('bad 1')"
         assert caught.value.traceback.endswith("ValueError: bad 1")

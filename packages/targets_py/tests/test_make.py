@@ -103,7 +103,7 @@ def test_a_failure_is_the_same_wherever_it_happens(project, where, capfd):
     with pytest.raises(TarRunError) as caught:
         run()
     error = caught.value
-    assert str(error).startswith("Error in tar_make():\n  bad 1\n  See https://")
+    assert str(error).startswith("Error in tar_make():\n  bad 1\n  See `targets errors")
     assert error.target == "y"
     assert error.condition_class[:2] == ("ValueError", "Exception")
     assert repr(error.original) == "ValueError('bad 1')"

@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import math
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -49,16 +48,31 @@ class LocalWorker:
     It lives in a session of its own, so that Ctrl-C in the terminal does not reach it, and is killed when
     this interpreter exits.
 
-    Attributes:
-        log: path of the file with its output (of stderr, if that is a file of its own).
+    Args:
+        command: what to run.
+        environment: its environment.
+        out: file to append stdout to.
+        err: file to append stderr to. With None for both, the output goes to a file without a name, which is
+            gone with its last user, however that ends.
     """
 
-    def __init__(self, command: list[str], environment: dict[str, str], out: Path, err: Path) -> None:
-        self._out, self._err = out, err
+    def __init__(
+        self, command: list[str], environment: dict[str, str], out: Path | None, err: Path | None
+    ) -> None:
+        self._err = err
+        self._private: IO[bytes] | None = None
         self._ended = threading.Event()
         self._owner = os.getpid()
         self._on_end: Callable[[], None] | None = None
-        with _appending(out) as stdout, _appending(err) as stderr:
+        with contextlib.ExitStack() as stack:
+            stdout: IO[bytes]
+            stderr: IO[bytes]
+            if out is None or err is None:
+                stdout = stderr = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+                self._private = os.fdopen(os.dup(stdout.fileno()), "rb", buffering=0)
+                stack.callback(self._forget_unless_started)
+            else:
+                stdout, stderr = (stack.enter_context(path.open("ab", buffering=0)) for path in (out, err))
             self._process = subprocess.Popen(
                 command,
                 env=environment,
@@ -82,9 +96,9 @@ class LocalWorker:
             self._on_end()
 
     @property
-    def log(self) -> str:
-        """Path of the file with its output."""
-        return str(self._err)
+    def log(self) -> str | None:
+        """Path of the file with its output (with its stderr, if apart); None if it is private."""
+        return None if self._err is None else str(self._err)
 
     def on_end(self, call: Callable[[], None]) -> None:
         """Have something called, on a thread, when the process ends; at once if it has ended."""
@@ -133,17 +147,29 @@ class LocalWorker:
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines of its output."""
         try:
-            with self._err.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-                text = file.read().decode(errors="replace")
-        except OSError:
+            with self._opened() as file:
+                # Not by the file's position: that is the worker's, too.
+                end = os.fstat(file.fileno()).st_size
+                start = max(0, end - TAIL_BYTES)
+                text = os.pread(file.fileno(), end - start, start).decode(errors="replace")
+        except (OSError, ValueError):  # deleted, or closed
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def remove_logs(self) -> None:
-        """Delete the files with its output."""
-        for path in {self._out, self._err}:
-            path.unlink(missing_ok=True)
+    def _opened(self) -> contextlib.AbstractContextManager[IO[bytes]]:
+        if self._private is not None:
+            return contextlib.nullcontext(self._private)
+        assert self._err is not None
+        return self._err.open("rb")
+
+    def _forget_unless_started(self) -> None:
+        if not hasattr(self, "_process"):
+            self.forget_output()
+
+    def forget_output(self) -> None:
+        """Let go of the private output."""
+        if self._private is not None:
+            self._private.close()
 
     def __repr__(self) -> str:
         status = self.get_exit_status()
@@ -171,7 +197,6 @@ class CrewLauncherLocal(CrewLauncher):
 
     def __post_init__(self) -> None:
         self.options_local = CrewOptionsLocal() if self.options_local is None else self.options_local
-        self._private: Path | None = None
         self._living: list[LocalWorker] = []
         self._ended: deque[LocalWorker] = deque()
         super().__post_init__()
@@ -190,7 +215,11 @@ class CrewLauncherLocal(CrewLauncher):
         assert self.options_local is not None
         name = crew_random_name(8)
         directory = self._directory()
-        if self.options_local.log_join:
+        out: Path | None
+        err: Path | None
+        if directory is None:
+            out = err = None
+        elif self.options_local.log_join:
             out = err = directory / f"{name}.log"
         else:
             out, err = directory / f"{name}-stdout.log", directory / f"{name}-stderr.log"
@@ -220,19 +249,16 @@ class CrewLauncherLocal(CrewLauncher):
             if not worker.join(max(0.0, deadline - time.monotonic())):
                 worker.kill()
                 worker.join()
+        for worker in (*self._living, *self._ended):
+            worker.forget_output()
         self._living.clear()
         self._ended.clear()
-        if self._private is not None:
-            shutil.rmtree(self._private, ignore_errors=True)
-            self._private = None
 
-    def _directory(self) -> Path:
+    def _directory(self) -> Path | None:
         assert self.options_local is not None
         directory = self.options_local.directory()
         if directory is None:
-            if self._private is None or not self._private.exists():
-                self._private = Path(tempfile.mkdtemp(prefix="crew_py-"))
-            return self._private
+            return None
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -244,13 +270,10 @@ class CrewLauncherLocal(CrewLauncher):
         self._ended.extend(worker for worker in self._living if not worker.is_alive())
         self._living = [worker for worker in self._living if worker.is_alive()]
         while len(self._ended) > ENDED_KEPT:
-            worker = self._ended.popleft()
-            if self._private is not None:
-                worker.remove_logs()
+            self._ended.popleft().forget_output()
 
 
-def _appending(path: Path) -> IO[bytes]:
-    return path.open("ab")
+_OWN_PATHS: Final = ("stdlib", "platstdlib", "purelib", "platlib")
 
 
 def _environment() -> dict[str, str]:
@@ -258,7 +281,7 @@ def _environment() -> dict[str, str]:
 
     Not those of the interpreter itself: a task may start another Python, which they would break.
     """
-    own = {os.path.realpath(path) for path in sysconfig.get_paths().values()}
+    own = {os.path.realpath(sysconfig.get_path(name)) for name in _OWN_PATHS}
     extra = [p for p in sys.path if p and Path(p).exists() and not _is_within(os.path.realpath(p), own)]
     if not extra:
         return dict(os.environ)

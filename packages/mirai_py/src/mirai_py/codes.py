@@ -20,8 +20,8 @@ from itertools import repeat
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
+from mirai_py import byvalue
+from mirai_py.byvalue import importable
 from mirai_py.errors import MiraiSerializationError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def once(obj: object, *, fresh: bool = True) -> Once:
     if type(obj) is Once:
         return obj
     try:
-        content = cloudpickle.dumps(obj, 5)
+        content = byvalue.dumps(obj)
     except Exception as error:
         raise MiraiSerializationError(
             f"`obj` of type {type(obj).__qualname__} cannot be sent to a daemon: {error}"
@@ -185,14 +185,12 @@ _MAX_DEPTH = 20
 
 
 def _make(call: Any) -> Code:
-    from mirai_py.serial import importable
-
     name = getattr(call, "__qualname__", type(call).__qualname__)
     by_reference = isinstance(call, types.FunctionType | types.BuiltinFunctionType | type) and importable(
         call
     )
     try:
-        content = pickle.dumps(call, 5) if by_reference else cloudpickle.dumps(call, 5)
+        content = pickle.dumps(call, 5) if by_reference else byvalue.dumps(call)
     except Exception as error:
         raise MiraiSerializationError(
             f"the function {name!r} cannot be sent to a daemon: {error}. It, its default values or what it "
@@ -280,8 +278,6 @@ def _collect(function: types.FunctionType, state: list[Any], seen: set[int], dep
 
 def _constant(value: Any, state: list[Any], seen: set[int], depth: int) -> bool:
     """Add what a value is to the state; False if it could change unnoticed."""
-    from mirai_py.serial import importable
-
     kind = type(value)
     if kind in _IMMUTABLE:
         state.append(value)

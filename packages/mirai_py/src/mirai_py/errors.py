@@ -226,13 +226,12 @@ def _text_of(exception: BaseException) -> str:
 
 
 def _try_dumps(value: object) -> bytes | None:
-    import cloudpickle
+    from mirai_py import byvalue
 
     try:
-        packed: bytes = cloudpickle.dumps(value, 5)
+        return byvalue.dumps(value)
     except Exception:
         return None
-    return packed
 
 
 def _try_loads(packed: bytes | None) -> Any:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import io
 import pickle
 import struct
-import sys
 import types
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
+from mirai_py import byvalue
+from mirai_py.byvalue import importable
 from mirai_py.codes import Code, Once, load_once
 from mirai_py.errors import MiraiSerializationError
 
@@ -62,7 +61,7 @@ class _NeedsValue(Exception):  # noqa: N818 - a signal, not an error
     """Something has to be pickled by value."""
 
 
-class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+class _ByValue(byvalue.Pickler):
     def __init__(
         self, file: io.BytesIO, buffers: Callable[[pickle.PickleBuffer], Any], once: list[Code] | None
     ) -> None:
@@ -74,20 +73,6 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]
             self._once.append(obj.code)
             return load_once, (obj.code.key, obj.fresh)
         return super().reducer_override(obj)
-
-
-def importable(obj: Any) -> bool:
-    """Whether the other side can find this function or class by module and name."""
-    module = getattr(obj, "__module__", None)
-    if module is None or module == "__main__" or module in cloudpickle.list_registry_pickle_by_value():
-        return False
-    found = sys.modules.get(module)
-    try:
-        for name in obj.__qualname__.split("."):
-            found = getattr(found, name)
-    except AttributeError:
-        return False
-    return found is obj
 
 
 def dumps(value: Any, once: list[Code] | None) -> Parts:

@@ -206,7 +206,6 @@ def tar_deps(expr: str | Callable[..., Any], command: bool = False) -> list[str]
     return sorted(found.globals | parameters)
 
 
-
 def inspect(
     pipeline: Pipeline, store: str, reporter: str, names: Iterable[str] | None, *, shortcut: bool
 ) -> Inspection:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from targets_py import metrics
 from targets_py.child.background import BackgroundProcess, forget_ended
 from targets_py.child.interpreter import Child
 from targets_py.child.sinks import Sinks
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     CallrFunction = Callable[..., Any]
 
-DEBUGGING_PAGE = "https://books.ropensci.org/targets/debugging.html"
+HINT = "`targets errors -v` for where it happened"
 
 
 def callr_r(
@@ -62,9 +63,11 @@ def callr_r(
     """
     with tempfile.TemporaryDirectory(prefix="targets-child-", ignore_cleanup_errors=True) as folder:
         sinks = Sinks(stdout, stderr, show=show)
-        child = Child(func, args or {}, folder, sinks, env=env, cwd=cwd, python=python)
+        variables = {**metrics.child_environment(), **(env or {})}
+        child = Child(func, args or {}, folder, sinks, env=variables, cwd=cwd, python=python)
         try:
-            with _spinner() if spinner else contextlib.nullcontext():
+            shown = _spinner() if spinner else contextlib.nullcontext()
+            with metrics.child_followed(child.process.pid), shown:
                 interrupted = child.wait_forwarding_interrupts()
             return child.result(interrupted=interrupted)
         finally:
@@ -190,7 +193,7 @@ def _guarded(caller: str, function: Callable[..., Any], /, **args: Any) -> Any:
 
 
 def _message(caller: str, text: str) -> str:
-    return f"Error in {caller}():\n  {text}\n  See {DEBUGGING_PAGE}"
+    return f"Error in {caller}():\n  {text}\n  See {HINT}"
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from targets_py.engine.values import NULL
 from targets_py.engine.worker import Outcome, Site, Work, error_text, run_target
 from targets_py.engine.workspace import Workspace, save_workspace
 from targets_py.errors import TarFileError, TarRunError, TarWarning
+from targets_py.metrics import phases
 
 if TYPE_CHECKING:
     from targets_py.definition.options import Options
@@ -68,6 +69,7 @@ class Conductor:
         self._judge = judge
         self._options = options
         self._works: dict[str, Work] = {}
+        self.phase = phases()
 
     def __repr__(self) -> str:
         return f"<Conductor of {self._schedule!r}>"
@@ -154,12 +156,13 @@ class Conductor:
             TarRunError: It failed, and its error mode stops the pipeline.
         """
         self.dispatched(task)
-        try:
-            job = self.inputs.job(task.candidate, remote=False)
-        except TarRunError as error:
-            outcome = Outcome("errored", error=error_text(error), exception=error)
-        else:
-            outcome = run_target(task.work, job, self.site, debug=self.debugged(task))
+        with self.phase(task.name):
+            try:
+                job = self.inputs.job(task.candidate, remote=False)
+            except TarRunError as error:
+                outcome = Outcome("errored", error=error_text(error), exception=error)
+            else:
+                outcome = run_target(task.work, job, self.site, debug=self.debugged(task))
         self.conclude(task, outcome)
 
     def _errored(self, task: Task, outcome: Outcome) -> None:

@@ -23,6 +23,7 @@ from targets_py.engine.travel import dumps, loads, make_bundle
 from targets_py.engine.worker import Outcome, error_text, store_outcome
 from targets_py.errors import TarRunError, TarValidateError
 from targets_py.hashing.digest import hash_file, hash_paths, stat_paths
+from targets_py.metrics import SECONDS, workers_folder
 from targets_py.storage.log import replace_table
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class _CrewRunner:
                 continue
             chosen = _controller_of(task)
             if chosen not in self._uses:
+                self._log_workers()
                 self._controller.start()
                 self._uses[chosen] = _Use()
             if self._controller.saturated(controller=chosen, ahead=self._uses[chosen].ahead()):
@@ -168,6 +170,16 @@ class _CrewRunner:
                 self._waiting[task.name] = task
             else:
                 self._push(task)
+
+    def _log_workers(self) -> None:
+        """Have workers keep logs of their resources where this run keeps its own, unless they do already."""
+        folder = workers_folder()
+        if folder is None or self._uses:
+            return
+        members = getattr(self._controller, "controllers", None) or {"": self._controller}
+        for launcher in (getattr(member, "launcher", None) for member in members.values()):
+            if launcher is not None and launcher.options_metrics.path is None:
+                launcher.options_metrics = crew_py.crew_options_metrics(folder, seconds_interval=SECONDS)
 
     def _push_waiting(self) -> bool:
         """Push what waited and has room now; whether there was something."""
@@ -185,12 +197,13 @@ class _CrewRunner:
         if not again:
             self._conductor.dispatched(task)
         try:
-            job = self._conductor.inputs.job(task.candidate, remote=True)
-            data = {
-                "bundle": self._shared,
-                "work": self._packed(task.work),
-                "job": dumps(job, self._bundle.modules),
-            }
+            with self._conductor.phase(f"prepare: {task.name}"):
+                job = self._conductor.inputs.job(task.candidate, remote=True)
+                data = {
+                    "bundle": self._shared,
+                    "work": self._packed(task.work),
+                    "job": dumps(job, self._bundle.modules),
+                }
         except Exception as error:
             self._conductor.conclude(task, Outcome("errored", error=error_text(error), exception=error))
             return
