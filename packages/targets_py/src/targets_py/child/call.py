@@ -180,20 +180,21 @@ def _guarded(caller: str, function: Callable[..., Any], /, **args: Any) -> Any:
     try:
         return function(**args)
     except TarError as error:
-        error.args = (_message(caller, str(error)),)
+        hint = isinstance(error, TarRunError)  # what is wrong with the script stands in the message itself
+        error.args = (_message(caller, str(error), hint=hint),)
         raise error.with_traceback(None) from None
     except (Exception, SystemExit) as error:  # user code must not end the session that called it
         text = str(error) or type(error).__name__
         raise TarRunError(
-            _message(caller, text),
+            _message(caller, text, hint=True),
             traceback=user_traceback(error),
             original=error,
             condition_class=tuple(kind.__name__ for kind in type(error).__mro__),
         ) from None
 
 
-def _message(caller: str, text: str) -> str:
-    return f"Error in {caller}():\n  {text}\n  See {HINT}"
+def _message(caller: str, text: str, *, hint: bool) -> str:
+    return f"Error in {caller}():\n  {text}" + (f"\n  See {HINT}" if hint else "")
 
 
 @contextlib.contextmanager
