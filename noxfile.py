@@ -212,7 +212,7 @@ def build(session: nox.Session) -> None:
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """The documentation site, in site/; a broken link or reference fails it."""
-    install_all(session, "mkdocs-material", "mkdocstrings[python]")
+    install_all(session, "mkdocs-material", "mkdocstrings[python]", *LINT_GROUP)
     session.run("mkdocs", "build", "--strict")
 
 
