@@ -48,7 +48,7 @@ def test_lambdas_on_one_line_are_told_apart(line):
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="other versions keep the columns of constants")
-def test_lambdas_that_nothing_tells_apart_are_refused():
+def test_lambdas_of_constants_that_nothing_tells_apart_are_refused():
     namespace, index = run("found = [lambda x=(lambda: 1): 2, lambda x=(lambda: 2): 2]")
     with pytest.raises(TarValidateError, match="one lambda per line"):
         forms(namespace["found"], index)
