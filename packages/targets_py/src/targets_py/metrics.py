@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 SECONDS = 0.5
 # Where the workers of a run write their logs; set by `log_run` for the process that runs the pipeline.
 FOLDER_VARIABLE = "TAR_METRICS"
-_PHASE_VARIABLE = "AUTOMETRIC_PHASE"  # what `autometric_py.log_environment()` gives to a child process
+# Tells a child process that its parent keeps a log whose lines it may label.
+PHASES_VARIABLE = "TAR_PHASES"
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def log_run(path: str) -> Iterator[None]:
 def child_environment() -> dict[str, str]:
     """Variables under which a child process labels the lines of the log that this process keeps."""
     autometric = _active()
-    return {} if autometric is None else dict(autometric.log_environment())
+    return {} if autometric is None else {**autometric.log_environment(), PHASES_VARIABLE: "true"}
 
 
 @contextmanager
@@ -76,7 +77,7 @@ def child_followed(pid: int) -> Iterator[None]:
 
 def phases() -> Callable[[str], AbstractContextManager[Any]]:
     """What labels the lines of the log for a block: `autometric_py.log_phase`, or nothing without a log."""
-    if _active() is None and _PHASE_VARIABLE not in os.environ:
+    if _active() is None and PHASES_VARIABLE not in os.environ:
         return nullcontext
     import autometric_py
 
