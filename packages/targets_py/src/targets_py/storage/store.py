@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from targets_py.errors import TarFileError, TarRunError
 from targets_py.hashing.digest import hash_file, hash_paths, stat_paths
+from targets_py.storage.clock import settled_stat
 from targets_py.storage.filesystems import trusts_timestamps
 from targets_py.storage.formats import File, get_format
 
@@ -284,7 +285,7 @@ class Store:
     def _look_at_files(self, name: str, value: Paths) -> FileInfo:
         paths = [value] if isinstance(value, str) else value
         try:
-            status = stat_paths(paths)
+            status = settled_stat(paths)
             return FileInfo(value, status.time, status.size, hash_paths(paths))
         except (OSError, ValueError) as error:
             missing = getattr(error, "filename", None)
