@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autometric_py import sampler
+from autometric_py import launch, sampler
 from autometric_py.sampler import STOP, Sampler, Sink, Watch, next_due
 
 
@@ -343,8 +343,8 @@ def test_a_descendant_whose_parent_ends_is_still_followed(tmp_path, script):
 def test_the_sampler_process_loads_nothing_but_psutil_and_the_standard_library():
     code = f"""
 import runpy, sys
-sys.argv = ["sampler.py", "0"]  # this is not its parent: it ends at once
-runpy.run_path({sampler.__file__!r}, run_name="__main__")
+sys.argv = ["sampler_process.py", "0"]  # this is not its parent: it ends at once
+runpy.run_path({launch.SCRIPT!r}, run_name="__main__")
 print(sorted(m for m in sys.modules if m.partition(".")[0] not in sys.stdlib_module_names))
 """
     done = subprocess.run(
@@ -354,4 +354,9 @@ print(sorted(m for m in sys.modules if m.partition(".")[0] not in sys.stdlib_mod
         check=True,
         stdin=subprocess.DEVNULL,
     )
-    assert eval(done.stdout) == ["__main__", "autometric_py", "autometric_py.record"]
+    assert eval(done.stdout) == [
+        "__main__",
+        "autometric_py",
+        "autometric_py.record",
+        "autometric_py.sampler",
+    ]

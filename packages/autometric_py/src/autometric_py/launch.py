@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from autometric_py.phase import Cell
 
-SCRIPT = str(Path(__file__).with_name("sampler.py"))
+SCRIPT = str(Path(__file__).with_name("sampler_process.py"))
 # A loaded machine may take long to start a process; one that never answers must not block for ever.
 START_SECONDS = 30.0
 STOP_SECONDS = 1.0

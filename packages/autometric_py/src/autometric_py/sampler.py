@@ -1,6 +1,6 @@
 """The sampler: measures processes and appends lines to the log, in a process of its own.
 
-`python sampler.py PARENT` is how `launch.py` starts it. It loads nothing of the package but `record.py`
+`main()` is what that process runs (see `sampler_process.py`). It loads nothing of the package but `record.py`
 (and `gpu.py` when asked for figures of the GPU), reads its orders, JSON lines, from standard input, and
 says READY on standard output when it has its first figures. The same `Sampler` runs on a thread where no
 process can be started.
@@ -19,12 +19,6 @@ import signal
 import sys
 import threading
 import time
-
-if __name__ == "__main__":
-    # Stands for the package, so that its `__init__` and all that it loads stay out of this process.
-    _package = type(sys)("autometric_py")
-    _package.__path__ = [os.path.dirname(os.path.abspath(__file__))]  # noqa: PTH100, PTH120 - pathlib is big
-    sys.modules["autometric_py"] = _package
 
 from autometric_py.record import (
     CELL_BYTES,
@@ -464,7 +458,3 @@ def main() -> None:
     os.write(sys.stdout.fileno(), READY)
     threading.Thread(target=_listen, args=(orders, waiting), daemon=True).start()
     sampler.run()
-
-
-if __name__ == "__main__":
-    main()
