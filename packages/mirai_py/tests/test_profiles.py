@@ -29,7 +29,7 @@ from mirai_py import daemons, info, mirai, status
         ((1,), {"autoexit": "x"}, TypeError, "`autoexit` must be True, False or None"),
         ((1,), {"output": 3}, TypeError, "`output` must be True, False or a path"),
         ((1,), {"compute": 3}, TypeError, "`compute` must be the name"),
-        ((1,), {"memory": 5}, ValueError, "`memory` is not available in this version"),
+        ((1,), {"memory": "5"}, TypeError, "`memory` must be a number of MB"),
         ((1,), {"remote": []}, ValueError, "`remote` is not available in this version"),
         ((1,), {"tls": "x"}, ValueError, "`tls` is not available in this version"),
         ((1,), {"serial": "x"}, ValueError, "`serial` is not available in this version"),

@@ -27,6 +27,7 @@ from mirai_py.frames import Kind, Parts, TaskFlag
 from mirai_py.guard import Guard
 from mirai_py.handles import Mirai
 from mirai_py.peers import Barrier, Counts, Peer, PeerState, Task
+from mirai_py.room import Room
 from mirai_py.timer import timer
 from nngsock import ErrorValue
 
@@ -70,6 +71,7 @@ class Dispatcher:
         on_change: called (not under the lock) when a daemon joined or left.
         on_resolved: called (not under the lock) with the number of mirais that were resolved.
         max_batch: the most tasks in one message.
+        memory: bytes of waiting tasks from which on no more are let in; None for no bound.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Dispatcher:
         local: Callable[[int], LocalProcess | None],
         on_change: Callable[[], None],
         max_batch: int = 1024,
+        memory: float | None = None,
     ) -> None:
         self._send = send
         self._cut = cut
@@ -93,6 +96,7 @@ class Dispatcher:
         self._on_change = on_change
         self._max_batch = max_batch
         self.on_resolved: Callable[[int], None] | None = None
+        self.room = Room(memory)
         self._lock = Guard()
         self._peers: dict[int, Peer] = {}
         self._idle: OrderedDict[int, Peer] = OrderedDict()
@@ -117,7 +121,7 @@ class Dispatcher:
         *,
         timeout: float | None = None,
         flags: int = TaskFlag.NONE,
-    ) -> Mirai:
+    ) -> Mirai | None:
         """Queue a task, or hand it to an idle daemon.
 
         Args:
@@ -125,6 +129,9 @@ class Dispatcher:
             body: pickled arguments.
             timeout: seconds until it resolves to error 5.
             flags: what is special about it.
+
+        Returns:
+            None if the queue is full: see `await_room`.
         """
         mirai = Mirai(self.stop)
         task = self._task(mirai, codes, body, flags)
@@ -132,11 +139,15 @@ class Dispatcher:
             if self._closed:
                 mirai._store_value(ErrorValue(CONNECTION_RESET))
                 return mirai
+            if self.room.full:
+                return None
             self._tasks[task.id] = task
             self._queue.append(task)
             self._awaiting += 1
+            self.room.add(task.size)
             if self._idle:
                 self._pump()
+            self.room.note_peak()
         if timeout is not None:
             self._set_timeout(mirai, timeout)
         return mirai
@@ -148,7 +159,7 @@ class Dispatcher:
         timeout: float | None = None,
         flags: int = TaskFlag.NONE,
     ) -> list[Mirai]:
-        """Queue many tasks in one step."""
+        """Queue many tasks in one step, whatever room there is."""
         tasks = [self._task(Mirai(self.stop), codes, body, flags) for codes, body in calls]
         with self._lock:
             if self._closed:
@@ -156,11 +167,22 @@ class Dispatcher:
             self._tasks.update((task.id, task) for task in tasks)
             self._queue.extend(tasks)
             self._awaiting += len(tasks)
+            self.room.add(sum(task.size for task in tasks))
             self._pump()
+            self.room.note_peak()
         if timeout is not None:
             for task in tasks:
                 self._set_timeout(task.mirai, timeout)
         return [task.mirai for task in tasks]
+
+    def await_room(self) -> None:
+        """Wait until the queue takes one more task, or is closed."""
+        while self.room.full:
+            with self._lock:
+                if not self.room.full or self._closed:
+                    return
+                lock = self.room.wait_lock()
+            lock.acquire()
 
     def everywhere(self, codes: tuple[Code, ...], body: Parts, at_least: int) -> list[Mirai]:
         """Queue one task for each daemon, as a barrier."""
@@ -208,7 +230,9 @@ class Dispatcher:
                 self._forget(task)
                 # Its place in the queue is passed over when its turn comes.
                 task.body = []
-                if task.barrier is not None:
+                if task.barrier is None:
+                    self.room.remove(task.size)
+                else:
                     self._leave_barrier(task.barrier, task)
                     self._pump()
         self._announce([mirai])
@@ -269,6 +293,8 @@ class Dispatcher:
             self._peers.clear()
             self._idle.clear()
             self._awaiting = self._executing = self._connected = 0
+            self.room.used = 0
+            self.room.wake()
             mirais = _all_reset(tasks)
         self._announce(mirais)
 
@@ -425,6 +451,7 @@ class Dispatcher:
             else:
                 self._queue.appendleft(task)
                 self._awaiting += 1
+                self.room.add(task.size)
         return resolved
 
     def _leaving(self, peer: Peer) -> None:
@@ -538,6 +565,7 @@ class Dispatcher:
         """The next task, with as many short ones behind it as fit; empty if there is none for this daemon."""
         queue = self._queue
         batch: list[Task] = []
+        taken = 0
         budget, share = BATCH_SECONDS, 1
         while queue and len(batch) < share:
             item = queue[0]
@@ -559,7 +587,9 @@ class Dispatcher:
                 share = min(self._max_batch, -(-len(queue) // max(1, self._connected)))
             queue.popleft()
             batch.append(item)
+            taken += item.size
         self._awaiting -= len(batch)
+        self.room.remove(taken)
         return batch
 
     def _expected(self, task: Task) -> float:

@@ -24,6 +24,7 @@ def submit_ephemeral(codes: tuple[Code, ...], body: Parts, *, timeout: float | N
     profile.listen(local_url())
     assert isinstance(profile.engine, Dispatcher)
     mirai = profile.engine.submit(codes, body, timeout=timeout)
+    assert mirai is not None  # its queue has no bound
     mirai.id = None
     mirai._stop = _stop
     mirai._on_wake(lambda: callbacks.put(profile.close))

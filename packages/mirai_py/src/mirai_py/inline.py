@@ -12,6 +12,7 @@ from mirai_py.evaluate import Evaluator
 from mirai_py.frames import Parts, TaskFlag
 from mirai_py.handles import Mirai
 from mirai_py.peers import Counts
+from mirai_py.room import Room
 from mirai_py.streams import kept_generators
 from nngsock import ErrorValue
 
@@ -28,6 +29,7 @@ class Inline:
     def __init__(self, streams: Streams) -> None:
         self.streams = streams
         self.on_resolved: Callable[[int], None] | None = None
+        self.room = Room()  # nothing ever waits
         self._names: dict[str, Any] = {}
         self._evaluator = Evaluator(current_cache, self._names)
         self._completed = 0
@@ -67,6 +69,9 @@ class Inline:
     ) -> list[Mirai]:
         """Run tasks one after the other."""
         return [self.submit(codes, body, timeout=timeout, flags=flags) for codes, body in calls]
+
+    def await_room(self) -> None:
+        """There always is."""
 
     def everywhere(self, codes: tuple[Code, ...], body: Parts, at_least: int) -> list[Mirai]:
         """Run a task whose names last."""

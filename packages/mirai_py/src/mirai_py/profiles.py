@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import secrets
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from mirai_py.inline import Inline
 from mirai_py.launch import LocalDaemon, start_local
 from mirai_py.lifetime import check_process, claim_process, is_forked
 from mirai_py.peers import LocalProcess
+from mirai_py.room import MEGABYTE
 from mirai_py.streams import Stream, Streams
 from mirai_py.worker import OPTIONS, check_options
 
@@ -51,6 +53,7 @@ class Profile:
     options: dict[str, Any]
     threads: int | None
     max_batch: int
+    memory: float | None = None
     url: str = ""
     host: Host | None = None
     engine: Dispatcher | Inline = field(init=False)
@@ -73,6 +76,7 @@ class Profile:
             local=self._local,
             on_change=self._notify,
             max_batch=self.max_batch,
+            memory=self.memory,
         )
         self.url = host.start(self.engine)
 
@@ -230,7 +234,8 @@ def daemons(
         dispatcher: True.
         sync: evaluate in this process, at once, for debugging.
         seed: makes the random numbers of each task reproducible, whatever runs where.
-        memory: bound of the queue.
+        memory: bound of the queue in MB (1 MB = 1e6 bytes): once what waits has reached it, `mirai` waits
+            for room and `try_mirai` gives None. None, zero, negative or not finite: no bound.
         batch: most tasks in one message; None adapts, 1 never puts two together.
         serial: how to serialise own types.
         tls: certificate and key of the host.
@@ -256,7 +261,7 @@ def daemons(
     name = profile_name(compute)
     if n is _UNSET and url is None and not sync:
         raise TypeError("`n` is missing: give a number of daemons, 0 to reset, or `url` to listen on")
-    _refuse_open_parts(remote=remote, memory=memory, serial=serial, tls=tls, pass_=pass_)
+    _refuse_open_parts(remote=remote, serial=serial, tls=tls, pass_=pass_)
     number = _number_of(n)
     address = _address_of(url)
     if not isinstance(dispatcher, bool):
@@ -272,7 +277,14 @@ def daemons(
     if number and not sync and address is None and in_map():
         raise MiraiException("cannot create local daemons from within mirai map")
     profile = Profile(
-        name, number, new_token(), Streams(_seed_of(seed)), daemon_args, threads, _batch_of(batch)
+        name,
+        number,
+        new_token(),
+        Streams(_seed_of(seed)),
+        daemon_args,
+        threads,
+        _batch_of(batch),
+        _memory_of(memory),
     )
     reset(name)
     _set_up(profile, address, number, sync=sync)
@@ -343,6 +355,14 @@ def _batch_of(batch: Any) -> int:
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise ValueError(f"`batch` must be a whole number, 1 or greater, or None, not {batch!r}")
     return batch
+
+
+def _memory_of(memory: Any) -> float | None:
+    if memory is None:
+        return None
+    if isinstance(memory, bool) or not isinstance(memory, int | float):
+        raise TypeError(f"`memory` must be a number of MB or None, not {memory!r}")
+    return memory * MEGABYTE if 0 < memory < math.inf else None
 
 
 def _check_daemon_args(given: dict[str, Any]) -> None:
@@ -516,9 +536,13 @@ def info(compute: str | None = None) -> dict[str, int] | None:
 
 
 def status(compute: str | None = None) -> dict[str, Any]:
-    """What a person wants to see of a profile: connections, URL, and where the tasks are.
+    """What a person wants to see of a profile: connections, URL, where the tasks are, what they take.
 
     Programs use `info()`: values may be added here.
+
+    Returns:
+        connections; daemons, the URL with its real port; mirai: awaiting, executing, completed; memory: used,
+        peak and capacity of the queue in MB, capacity None without a bound.
 
     Example:
         >>> status("nothing of this name")
@@ -536,6 +560,7 @@ def status(compute: str | None = None) -> dict[str, Any]:
             "executing": counts.executing,
             "completed": counts.completed,
         },
+        "memory": profile.engine.room.report(),
     }
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mirai_py import serial
 from mirai_py.codes import Code, Once, code_of
 from mirai_py.ephemeral import submit_ephemeral
 from mirai_py.frames import Parts, TaskFlag
+from mirai_py.handles import Mirai, stop_mirai
 from mirai_py.map import MiraiMap, elements, tell
 from mirai_py.profiles import Profile, find_profile, require_profile
-
-if TYPE_CHECKING:
-    from mirai_py.handles import Mirai
 
 Promise = Callable[[Any], object] | tuple[Callable[[Any], object], Callable[[Any], object]]
 _seeding = threading.Lock()
@@ -56,25 +54,129 @@ def mirai(
         ...     mirai("x + y", x=1, y=2).collect()
         3
     """
+    submitted = _submit(expr, args, kwargs, _args, _globals, _timeout, _compute, wait=True)
+    assert submitted is not None
+    return submitted
+
+
+def try_mirai(
+    expr: Callable[..., Any] | str = _MISSING,
+    /,
+    *args: Any,
+    _args: Mapping[str, Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _timeout: float | None = None,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> Mirai | None:
+    """As `mirai`, but never wait for room in the queue: give None, at once, where `mirai` would.
+
+    Args:
+        expr: as in `mirai`, like all others.
+        args: positional arguments.
+        _args: more keyword arguments.
+        _globals: names visible to the task.
+        _timeout: milliseconds.
+        _compute: compute profile; None is the current one.
+        kwargs: keyword arguments.
+
+    Returns:
+        A mirai; None if `daemons(memory=)` bounds the queue and it is full.
+
+    Raises:
+        MiraiSerializationError: the function or an argument cannot be sent; nothing was.
+        TypeError, ValueError: an argument has the wrong type or value.
+
+    Example:
+        >>> with daemons(url=local_url(), memory=0.1):  # nobody takes anything from this queue yet
+        ...     try_mirai(len, bytes(200_000)), try_mirai(abs, -1)
+        (< mirai [] >, None)
+    """
+    return _submit(expr, args, kwargs, _args, _globals, _timeout, _compute, wait=False)
+
+
+def _submit(
+    expr: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    more: Mapping[str, Any] | None,
+    names: Mapping[str, Any] | None,
+    timeout: float | None,
+    compute: str | None,
+    *,
+    wait: bool,
+) -> Mirai | None:
     call = _checked_call(expr, args)
-    named = _merged(kwargs, _args)
-    extras = _extras(_globals)
-    seconds = _seconds(_timeout)
-    profile = find_profile(_compute)
+    named = _merged(kwargs, more)
+    extras = _extras(names)
+    seconds = _seconds(timeout)
+    profile = find_profile(compute)
     if profile is None:
         return submit_ephemeral(*_packed(call, args, named, extras), timeout=seconds)
-    if profile.streams.fixed:
-        with _seeding:
-            codes, body = _packed(call, args, named, {**(extras or {}), "stream": profile.streams.peek()})
+    return submit_call(profile, call, args, named, extras, seconds, wait=wait)
+
+
+def submit_call(
+    profile: Profile,
+    call: Callable[..., Any] | str | Once,
+    args: tuple[Any, ...],
+    named: Mapping[str, Any],
+    extras: dict[str, Any] | None = None,
+    seconds: float | None = None,
+    *,
+    flags: int = TaskFlag.NONE,
+    wait: bool = True,
+) -> Mirai | None:
+    """Submit one call to the daemons of a profile.
+
+    Args:
+        profile: the profile.
+        call: what to call.
+        args: its positional arguments.
+        named: its keyword arguments.
+        extras: what goes beside them: names visible to the task.
+        seconds: its timeout.
+        flags: what is special about it.
+        wait: wait for room where the queue is full.
+
+    Returns:
+        None if there is no room and `wait` is false.
+
+    Raises:
+        MiraiSerializationError: the function or an argument cannot be sent; nothing was.
+    """
+    engine = profile.engine
+    if not wait and engine.room.full:
+        return None
+    packed = None if profile.streams.fixed else _packed(call, args, named, extras)
+    while True:
+        if wait:
+            engine.await_room()
+        if packed is None:
+            submitted = _submit_seeded(profile, call, args, named, extras, seconds, flags)
+        else:
+            submitted = engine.submit(*packed, timeout=seconds, flags=flags)
+        if submitted is not None or not wait:
+            return submitted
+
+
+def _submit_seeded(
+    profile: Profile,
+    call: Any,
+    args: tuple[Any, ...],
+    named: Mapping[str, Any],
+    extras: dict[str, Any] | None,
+    seconds: float | None,
+    flags: int,
+) -> Mirai | None:
+    """The stream goes on only if the task was taken, so that the numbers depend on nothing else."""
+    with _seeding:
+        stream = profile.streams.peek()
+        packed = _packed(call, args, named, {**(extras or {}), "stream": stream})
+        submitted = profile.engine.submit(*packed, timeout=seconds, flags=flags)
+        if submitted is not None:
             profile.streams.take()
-            return profile.engine.submit(codes, body, timeout=seconds)
-    codes, body = _packed(call, args, named, extras)
-    return profile.engine.submit(codes, body, timeout=seconds)
-
-
-def try_mirai(expr: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Mirai | None:
-    """As `mirai`, but give None where that would wait for room in the queue."""
-    return mirai(expr, *args, **kwargs)
+    return submitted
 
 
 def mirai_map(
@@ -121,15 +223,34 @@ def mirai_map(
     profile = require_profile(_compute)
     behind = () if _args is None or isinstance(_args, Mapping) else tuple(_args)
     constant = _merged(kwargs, _args if isinstance(_args, Mapping) else None)
-    rows, names = elements(x)
-    calls = _calls(
-        profile, f, ((args + behind, {**constant, **named}) for args, named in rows), _extras(_globals)
-    )
-    mirais = profile.engine.submit_all(calls, timeout=_seconds(_timeout), flags=TaskFlag.MAP)
+    found, names = elements(x)
+    rows = ((args + behind, {**constant, **named}) for args, named in found)
+    extras, seconds = _extras(_globals), _seconds(_timeout)
+    if profile.engine.room.capacity is None:
+        calls = _calls(profile, f, rows, extras)
+        mirais = profile.engine.submit_all(calls, timeout=seconds, flags=TaskFlag.MAP)
+    else:
+        mirais = _submit_bounded(profile, f, rows, extras, seconds)
     if _promise is not None:
         for each in mirais:
             tell(each, _promise)
     return MiraiMap(mirais, names)
+
+
+def _submit_bounded(
+    profile: Profile, f: Callable[..., Any] | Once, rows: Any, extras: dict[str, Any] | None, seconds: Any
+) -> list[Mirai]:
+    """Take from the input no faster than there is room in the queue."""
+    mirais: list[Mirai] = []
+    try:
+        for args, named in rows:
+            submitted = submit_call(profile, f, args, named, extras, seconds, flags=TaskFlag.MAP)
+            assert submitted is not None
+            mirais.append(submitted)
+    except BaseException:  # nobody will have these: an element failed to pickle, or it is Ctrl-C
+        stop_mirai(mirais)
+        raise
+    return mirais
 
 
 def _calls(
