@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from nngsock.channel import Channel, Connection
     from nngsock.operation import Operation
+    from nngsock.outcome import Outcome
 
 __all__ = ("Aio", "RecvAio", "SendAio")
 
@@ -33,7 +34,7 @@ class Aio:
 
     __slots__ = ("__weakref__", "con", "operation")
 
-    def __init__(self, operation: Operation, con: object) -> None:
+    def __init__(self, operation: Outcome, con: object) -> None:
         self.operation = operation
         self.con = con
 
@@ -125,8 +126,9 @@ class Aio:
 
         Args:
             fn: The function.
-            inline: Call it on the very thread of NNG that completes the operation, which saves a change of
-                threads. Then it must be quick and must not wait for anything; submitting aios is fine.
+            inline: Call it on the very thread that completes the operation (one of NNG's, or the one of
+                HTTP), which saves a change of threads. Then it must be quick and must not wait for
+                anything; submitting aios is fine.
                 It may submit an operation of its own kind with itself as callback: once its connection
                 is closed it is told so (error 7) and not called for what it submits there afterwards.
         """
@@ -189,6 +191,8 @@ class RecvAio(Aio):
     """
 
     __slots__ = ("_channel", "_content", "_decoded", "_mode", "_pipe")
+
+    operation: Operation
 
     def __init__(self, operation: Operation, con: Connection, channel: Channel, mode: str) -> None:
         self.operation = operation

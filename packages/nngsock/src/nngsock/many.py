@@ -14,7 +14,7 @@ from nngsock.errors import UNRESOLVED, NngsockError
 from nngsock.sync import acquire
 
 if TYPE_CHECKING:
-    from nngsock.operation import Operation
+    from nngsock.outcome import Outcome
     from nngsock.sync import ConditionVariable
 
 __all__ = (
@@ -159,7 +159,7 @@ def race_aio(x: Sequence[Any], cv: ConditionVariable | None = None) -> int | Non
     event.acquire()
     wake = partial(_release, event)
     end_watch = _nothing if cv is None else cv.watch(wake)
-    watched: list[Operation] = []
+    watched: list[Outcome] = []
     try:
         for _, aio in aios:
             if aio.operation.when_done(wake):

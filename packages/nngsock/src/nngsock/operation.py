@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from nngsock._native import lib, life, refuse
-from nngsock.callbacks import Task, run_inline
+from nngsock._native import lib, life
+from nngsock.callbacks import run_inline
 from nngsock.completion import at_exit, keep_aio, pending, take_aio
 from nngsock.errors import ECANCELED
 from nngsock.gate import Gate, too_late
 from nngsock.message import free
+from nngsock.outcome import Outcome
 from nngsock.sync import acquire
 
 if TYPE_CHECKING:
@@ -31,11 +32,10 @@ _message_of = lib.nng_aio_get_msg
 _set_message = lib.nng_aio_set_msg
 _set_timeout = lib.nng_aio_set_timeout
 _new_lock = threading.Lock
-# Re-entrant, since the garbage collector may drop an aio, and so cancel it, inside any of these blocks.
 _new_rlock = threading.RLock
 
 
-class Operation:
+class Operation(Outcome):
     """One send or receive, from its submission to its outcome.
 
     Attributes:
@@ -43,26 +43,23 @@ class Operation:
         gate: What it was submitted through.
         key: The key of the aio in `pending`.
         message: What is to be sent, or what has been received: ours to free.
-        result: None while under way, then 0 or the error number.
         sending: Whether it is a send.
-        wakers: Functions of this library to call at completion; None afterwards.
-        tasks: Users' callbacks to run on NNG's thread after them; None afterwards.
         users: How many (the callback, cancellers) still use the aio.
     """
 
-    __slots__ = ("aio", "gate", "key", "lock", "message", "result", "sending", "tasks", "users", "wakers")
+    __slots__ = ("aio", "gate", "key", "message", "sending", "users")
 
     def __init__(self, gate: Gate, message: Any, result: int | None, *, sending: bool) -> None:
+        self.result = result  # what Outcome sets, without the call: one of these is made for each message
+        self.lock = _new_rlock()
+        self.wakers = None
+        self.tasks = None
         self.aio: Any = None
         self.key = 0
         self.gate = gate
         self.message = message
-        self.result = result
         self.sending = sending
-        self.lock = _new_rlock()
         self.users = 1
-        self.wakers: list[Callable[[], object]] | None = None
-        self.tasks: list[Task] | None = None
 
     def __call__(self) -> None:
         """Complete; called by NNG."""
@@ -92,34 +89,6 @@ class Operation:
         if self.message is not None:
             free(self.message)
 
-    def when_done(self, wake: Callable[[], object]) -> bool:
-        """Have `wake` called at completion; False, and no call, if that is past."""
-        with self.lock:
-            if self.result is not None:
-                return False
-            if self.wakers is None:
-                self.wakers = [wake]
-            else:
-                self.wakers.append(wake)
-            return True
-
-    def then_run(self, task: Task) -> bool:
-        """Have a user's callback run on NNG's thread at completion; False, and no call, if that is past."""
-        with self.lock:
-            if self.result is not None:
-                return False
-            if self.tasks is None:
-                self.tasks = [task]
-            else:
-                self.tasks.append(task)
-            return True
-
-    def forget(self, wake: Callable[[], object]) -> None:
-        """Undo `when_done`."""
-        with self.lock:
-            if self.wakers is not None and wake in self.wakers:
-                self.wakers.remove(wake)
-
     def cancel(self) -> None:
         """Ask NNG to end it; the outcome comes through the callback as always."""
         if not life.halted:  # at exit all are ended, and afterwards NNG would abort the process
@@ -137,25 +106,6 @@ class Operation:
             last = not self.users
         if last:
             keep_aio(self.key, self.aio)
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the outcome; False if it takes longer. Interrupted by signals on the main thread."""
-        if self.result is not None:
-            return True
-        if life.forked:
-            refuse()
-        lock = _new_lock()
-        lock.acquire()
-        release = lock.release
-        if not self.when_done(release):
-            return True
-        came = False
-        try:
-            came = acquire(lock, seconds)
-        finally:
-            if not came:
-                self.forget(release)
-        return came or self.result is not None
 
 
 def submit(
