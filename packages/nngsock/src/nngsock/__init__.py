@@ -2,6 +2,7 @@
 
 from nngsock._version import __version__
 from nngsock.aio import Aio, RecvAio, SendAio
+from nngsock.custom import SerialConfig, serial_config
 from nngsock.endpoints import Dialer, Listener, close, dial, listen, reap, start
 from nngsock.errors import (
     UNRESOLVED,
@@ -83,6 +84,7 @@ __all__ = (
     "Receiver",
     "RecvAio",
     "SendAio",
+    "SerialConfig",
     "Socket",
     "__version__",
     "as_completed",
@@ -128,6 +130,7 @@ __all__ = (
     "request",
     "send",
     "send_aio",
+    "serial_config",
     "set_opt",
     "socket",
     "start",

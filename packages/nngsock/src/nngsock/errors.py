@@ -36,6 +36,7 @@ ENOENT: Final = 12
 EPERM: Final = 16
 ECONNRESET: Final = 19
 ECANCELED: Final = 20
+EWRITEONLY: Final = 25
 EBADTYPE: Final = 30
 
 

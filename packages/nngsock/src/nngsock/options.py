@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from nngsock._native import ffi, new, nng, text
 from nngsock.channel import Channel
-from nngsock.errors import EBADTYPE, ECLOSED, EINVAL, ENOTSUP, check, exception_for
+from nngsock.custom import SerialConfig, serial_config
+from nngsock.errors import EBADTYPE, ECLOSED, EINVAL, ENOTSUP, EWRITEONLY, check, exception_for
 from nngsock.modes import encode_raw
 from nngsock.serial import codec_for
 
@@ -52,6 +53,7 @@ _C_TYPES: Final = {
 }
 _RANGES: Final = {"ms": (-(2**31), 2**31 - 1), "int": (-(2**31), 2**31 - 1), "size": (0, 2**64 - 1)}
 MAX_NAME_SIZE: Final = 63  # NNG writes a longer socket-name over its neighbours
+CODEC_OPTIONS: Final = ("serializer", "serial")
 KINDS: Final = ("socket", "ctx", "dialer", "listener")
 
 
@@ -79,6 +81,8 @@ def opt(x: Any, name: str, *value: Any) -> Any:
     _usable(x)
     if name == "serializer":
         return _channel(x, name).codec.name
+    if name == "serial":
+        raise exception_for(EWRITEONLY, "option 'serial'")
     kind = _type_of(name)
     out = new(_C_TYPES[kind])
     check(getattr(nng, f"{x.kind}_get_{kind}")(x.handle, name.encode(), out), f"option {name!r}")
@@ -96,7 +100,8 @@ def set_opt(x: T, name: str, value: Any) -> T:
         x: A socket, context, or (before its start) dialer or listener.
         name: The option's name.
         value: An int or float (truncated) for times in milliseconds, sizes and counts; a bool; a str. For
-            "serializer": "pickle", "cloudpickle", "json", "msgpack", or an object with dumps and loads.
+            "serializer": "pickle", "cloudpickle", "json", "msgpack", or an object with dumps and loads. For
+            "serial": what `serial_config` makes, or a dict of its arguments; an empty one removes it.
 
     Returns:
         x.
@@ -106,17 +111,40 @@ def set_opt(x: T, name: str, value: Any) -> T:
             can only be read, 7 the object is closed.
     """
     _usable(x)
-    if name == "serializer":
-        channel = _channel(x, name)
-        if channel.codec_owner is not channel:
-            raise exception_for(ENOTSUP, "'serializer' is an option of the socket, its contexts follow")
-        channel.own_codec = codec_for(value)
+    if name in CODEC_OPTIONS:
+        _set_codec(x, name, value)
         return x
     kind = _type_of(name)
+    if isinstance(value, SerialConfig | dict | list):
+        raise TypeError(f"type of `value` not supported: {value!r} for option {name!r}")
     function = getattr(nng, f"{x.kind}_set_{kind}")  # type: ignore[attr-defined]
     code = function(x.handle, name.encode(), _converted(name, kind, value))  # type: ignore[attr-defined]
     check(EBADTYPE if code == EINVAL else code, f"option {name!r} = {value!r}")
     return x
+
+
+def _set_codec(x: Any, name: str, value: Any) -> None:
+    """Set the option "serializer" or "serial", which together are the socket's codec."""
+    channel = _channel(x, name)
+    if channel.codec_owner is not channel:
+        raise exception_for(ENOTSUP, f"{name!r} is an option of the socket, its contexts follow")
+    codec = channel.own_codec
+    if name == "serializer":
+        channel.own_codec = codec_for(value, codec.config)
+    else:
+        channel.own_codec = codec_for(codec.name, _as_config(value))
+
+
+def _as_config(value: Any) -> SerialConfig | None:
+    if value is None:
+        raise exception_for(EBADTYPE, "option 'serial' = None: an empty dict removes the configuration")
+    if isinstance(value, SerialConfig):
+        return value if value.classes else None
+    if isinstance(value, dict | list | tuple) and not value:
+        return None
+    if isinstance(value, dict) and value.keys() == {"class_", "sfunc", "ufunc"}:
+        return serial_config(**value)
+    raise TypeError(f"type of `value` not supported: {value!r} for option 'serial': see serial_config")
 
 
 def _usable(x: Any) -> None:

@@ -12,6 +12,7 @@ import struct
 import warnings
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from nngsock.custom import configured_dumps
 from nngsock.errors import NngWarning
 from nngsock.message import build, from_bytes
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from typing_extensions import Buffer
+
+    from nngsock.custom import SerialConfig
 
 __all__ = ("Codec", "Serializer", "codec_for", "decode_serial", "encode_serial")
 
@@ -58,40 +61,51 @@ class Codec:
     """How the serial messages of one socket are written and read.
 
     Args:
-        name: The option's value.
+        name: The value of the option "serializer".
         dumps: pickle's or cloudpickle's function, called with `protocol` and `buffer_callback`.
         serializer: Used alone, in place of pickle, in both directions.
+        config: The value of the option "serial", which pickle applies.
     """
 
-    __slots__ = ("dumps", "name", "serializer")
+    __slots__ = ("config", "dumps", "loads", "name", "serializer")
 
-    def __init__(self, name: Any, dumps: Callable[..., bytes], serializer: Serializer | None = None) -> None:
+    def __init__(
+        self,
+        name: Any,
+        dumps: Callable[..., bytes] = _dumps,
+        serializer: Serializer | None = None,
+        config: SerialConfig | None = None,
+    ) -> None:
         self.name = name
         self.dumps = dumps
+        self.loads: Callable[..., Any] = _loads if config is None else config.loads
         self.serializer = serializer
+        self.config = config
 
 
-PICKLE: Final = Codec("pickle", _dumps)
+PICKLE: Final = Codec("pickle")
 
 
-def codec_for(value: Any) -> Codec:
-    """The codec for a value of the option `serializer`.
+def codec_for(value: Any, config: SerialConfig | None = None) -> Codec:
+    """The codec for a value of the option "serializer", and one of the option "serial".
 
     Raises:
         ImportError: It needs a package that is not installed.
         TypeError: It is neither a known name nor an object with `dumps` and `loads`.
     """
     if value == "pickle":
-        return PICKLE
+        return PICKLE if config is None else Codec(value, configured_dumps(config), config=config)
     if value == "cloudpickle":
-        return Codec(value, _extra("cloudpickle").dumps)
+        module = _extra(value)
+        dumps = module.dumps if config is None else configured_dumps(config, module.Pickler)
+        return Codec(value, dumps, config=config)
     if value == "json":
-        return Codec(value, _dumps, _Json())
+        return Codec(value, serializer=_Json(), config=config)
     if value == "msgpack":
-        module = _extra("msgpack")
-        return Codec(value, _dumps, _Functions(module.packb, module.unpackb))
+        module = _extra(value)
+        return Codec(value, serializer=_Functions(module.packb, module.unpackb), config=config)
     if callable(getattr(value, "dumps", None)) and callable(getattr(value, "loads", None)):
-        return Codec(value, _dumps, value)
+        return Codec(value, serializer=value, config=config)
     raise TypeError(
         f"`value` of 'serializer' must be 'pickle', 'cloudpickle', 'json', 'msgpack' or an object with dumps "
         f"and loads, not {value!r}"
@@ -149,9 +163,9 @@ def decode_serial(codec: Codec, content: bytes | memoryview) -> Any:
             return codec.serializer.loads(bytes(content))
         head = bytes(content[:4])
         if head.startswith(PICKLE_5):
-            return _loads(content)
+            return codec.loads(content)
         if head == MAGIC:
-            return _decode_frame(memoryview(content))
+            return _decode_frame(codec, memoryview(content))
     except Exception as error:
         return _undecoded(content, f"{type(error).__name__}: {error}")
     if _is_r(content):
@@ -159,7 +173,7 @@ def decode_serial(codec: Codec, content: bytes | memoryview) -> Any:
     return _undecoded(content, "it is no known format")
 
 
-def _decode_frame(view: memoryview) -> Any:
+def _decode_frame(codec: Codec, view: memoryview) -> Any:
     (count,) = struct.unpack_from("<I", view, 4)
     lengths = struct.unpack_from(f"<{count + 1}Q", view, 8)
     start = 8 + 8 * (count + 1)
@@ -172,7 +186,7 @@ def _decode_frame(view: memoryview) -> Any:
         buffers.append(view[start:end])
     if end != len(view):
         raise ValueError(f"the frame is {len(view)} bytes long, its header says {end}")
-    return _loads(pickled, buffers=buffers)
+    return codec.loads(pickled, buffers=buffers)
 
 
 def _is_r(content: bytes | memoryview) -> bool:
