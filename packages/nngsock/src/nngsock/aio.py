@@ -11,6 +11,7 @@ from nngsock._native import lib, life
 from nngsock.callbacks import later, repeats_closed, run_inline
 from nngsock.channel import decode
 from nngsock.errors import ECANCELED, ECLOSED, UNRESOLVED, ErrorValue, NngError, exception_for
+from nngsock.loops import in_trio, wait_in_task
 from nngsock.message import take_content
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _pipe_of = lib.nng_msg_get_pipe
 class Aio:
     """An operation under way: unresolved, then resolved once, to a value or an `ErrorValue`.
 
-    Wait with `call` or `collect`, with `result` (which raises), with `await` in asyncio, or have a function
-    called. All of that works from any thread, and from several at once.
+    Wait with `call` or `collect`, with `result` (which raises), with `await` in asyncio or trio, or have a
+    function called. All of that works from any thread, and from several at once.
     """
 
     __slots__ = ("__weakref__", "con", "operation")
@@ -158,18 +159,19 @@ class Aio:
 
     def __await__(self) -> Generator[Any, None, Any]:
         operation = self.operation
-        if operation.result is None:
-            loop = asyncio.get_running_loop()
-            future = loop.create_future()
-            if operation.when_done(partial(_wake, loop, future)):
-                try:
-                    yield from future
-                except BaseException:
-                    operation.cancel()
-                    raise
-        if operation.result == ECANCELED:
+        try:
+            if operation.result is None or in_trio():
+                yield from wait_in_task(operation.when_done)
+        except BaseException:
+            self._abandon()
+            raise
+        if operation.result == ECANCELED and not in_trio():
             raise asyncio.CancelledError
         return self._outcome()
+
+    def _abandon(self) -> None:
+        """Stop it, and wait until it is over, since the task that awaited it has been cancelled."""
+        self.cancel()
 
 
 class SendAio(Aio):
@@ -187,7 +189,8 @@ class SendAio(Aio):
 class RecvAio(Aio):
     """A receive under way; `data` is what came. Dropping it stops it, so that no message gets lost in it.
 
-    The message is decoded on first access, by the thread that asks.
+    The message is decoded on first access, by the thread that asks. One that comes in the very moment in
+    which the receive is dropped, or its task cancelled, is kept for the next receive.
     """
 
     __slots__ = ("_channel", "_content", "_decoded", "_mode", "_pipe")
@@ -206,7 +209,11 @@ class RecvAio(Aio):
     def __del__(self) -> None:
         operation = self.operation
         if operation.result is None:
-            operation.cancel()
+            self._channel.drop(operation)
+
+    def _abandon(self) -> None:
+        super()._abandon()
+        self._channel.keep_unread(self.operation)
 
     def __repr__(self) -> str:
         return "< recvAio | .data >"
@@ -251,18 +258,6 @@ class _Task:
 
     def tells_closed(self, con: object) -> bool:
         return self.aio.con is con and self.aio.operation.result == ECLOSED
-
-
-def _wake(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
-    try:
-        loop.call_soon_threadsafe(_finish, future)
-    except RuntimeError:  # the loop has been closed: nobody waits any more
-        return
-
-
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _fill(future: concurrent.futures.Future[Any], aio: Aio) -> None:

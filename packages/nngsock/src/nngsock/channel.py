@@ -7,10 +7,11 @@ thread. Only what has to wait becomes an operation of NNG.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import Any, Protocol
 
 from nngsock._native import NONBLOCK, lib, life, new
-from nngsock.errors import EAGAIN, ECLOSED
+from nngsock.errors import EAGAIN, ECANCELED, ECLOSED
 from nngsock.gate import Gate, too_late
 from nngsock.message import MESSAGE_P, build, free, from_bytes, take_content
 from nngsock.modes import decode_typed, encode_raw
@@ -33,6 +34,7 @@ class Channel:
     """
 
     __slots__ = (
+        "asks",
         "codec_owner",
         "gate",
         "handle",
@@ -54,6 +56,8 @@ class Channel:
         # A receive that fails at once would end the survey, a send that does would lose whom to answer.
         self.receives_at_once = protocol != "surveyor"
         self.sends_at_once = protocol not in {"rep", "respondent"}
+        # What answers the last question must not pass for the answer to the next.
+        self.asks = protocol in {"req", "surveyor"}
         self.codec_owner = socket or self
         self.own_codec = PICKLE
         self.kept: deque[Operation] = deque()  # received, but nobody could be told
@@ -73,6 +77,8 @@ class Channel:
         """A new message with the data, to one pipe if that is not 0."""
         if life.halted:
             too_late()
+        if self.asks and self.kept:
+            self.kept.clear()
         if mode == "serial":
             message = encode_serial(self.codec, data)
         elif mode == "parts":
@@ -84,12 +90,37 @@ class Channel:
             _set_pipe(message, new(PIPE_P, (pipe,))[0])
         return message
 
+    def drop(self, operation: Operation) -> None:
+        """Cancel a receive that nobody holds any more, and keep what comes all the same."""
+        if operation.when_done(partial(self.keep_unread, operation)):
+            operation.cancel()
+        else:
+            self.keep_unread(operation)
+
+    def keep_unread(self, operation: Operation) -> None:
+        """Keep what has come and has not been read for the next receive; then the operation was canceled."""
+        with operation.lock:
+            message, operation.message = operation.message, None
+            if message is not None:
+                operation.result = ECANCELED
+                self._keep(message)
+
+    def _keep(self, message: Any) -> None:
+        operation = Operation(self.gate, message, 0, sending=False)
+        if not self.gate.closed:
+            self.kept.append(operation)
+
+    def _take_kept(self) -> Operation | None:
+        try:
+            return self.kept.popleft()
+        except IndexError:
+            return None
+
     def try_receive(self) -> tuple[int, Any]:
         """A message that is there, as (0, message), or the error, 8 if there is none."""
         if life.halted:
             return too_late(), None
-        if self.kept:
-            operation = self.kept.popleft()
+        if self.kept and (operation := self._take_kept()) is not None:
             message, operation.message = operation.message, None
             return 0, message
         out = new(MESSAGE_P)
@@ -101,8 +132,8 @@ class Channel:
 
     def receive(self, timeout: int) -> Operation:
         """The message that is there, or the next, as an operation."""
-        if self.kept:
-            return self.kept.popleft()
+        if self.kept and (operation := self._take_kept()) is not None:
+            return operation
         if self.receives_at_once:
             result, message = self.try_receive()
             if result != EAGAIN:
@@ -118,7 +149,7 @@ class Channel:
         result, message, interruption = run_and_wait(self.gate, self.recv_aio, self.handle, timeout)
         if interruption is not None:
             if not result:  # it came in that very moment: the next receive gets it
-                self.kept.append(Operation(self.gate, message, 0, sending=False))
+                self._keep(message)
             raise interruption
         return result, message
 

@@ -84,6 +84,7 @@ class _Transferring:
             return ECLOSED
         self._closed = True
         self.channel.gate.close()
+        self.channel.kept.clear()
         self._finalizer.detach()
         return self._close()
 

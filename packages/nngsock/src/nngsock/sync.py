@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 import threading
 import time
+import types
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nngsock._native import life, refuse
+from nngsock.loops import wait_in_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 __all__ = (
     "ConditionVariable",
@@ -166,32 +167,43 @@ class ConditionVariable:
         wake()
 
     async def wait_async(self) -> bool:
-        """Wait as `wait` does, in asyncio.
+        """Wait as `wait` does, in a task of asyncio or trio.
 
         Returns:
             False if the flag is set, else True.
         """
-        with self._lock:
-            if self._value:
-                self._value -= 1
-                return not self._flag
-            loop = asyncio.get_running_loop()
-            future = loop.create_future()
+        await self._take_in_task()
+        return not self._flag
 
-            def wake() -> None:
-                try:
-                    loop.call_soon_threadsafe(_finish, future)
-                except RuntimeError:  # the loop has been closed
+    @types.coroutine
+    def _take_in_task(self) -> Generator[Any, Any, None]:
+        taken = returned = False
+        waiter: Callable[[], object] | None = None
+
+        def register(wake: Callable[[], bool]) -> bool:
+            nonlocal taken, waiter
+
+            def wake_or_return() -> None:
+                nonlocal returned
+                if not wake():
+                    returned = True
                     self._give_back()
 
-            self._waiters.append(wake)
+            with self._lock:
+                if self._value:
+                    self._value -= 1
+                    taken = True
+                    return False
+                waiter = wake_or_return
+                self._waiters.append(waiter)
+                return True
+
         try:
-            await future
-        except asyncio.CancelledError:
-            if not self._leave(wake):
+            yield from wait_in_task(register)
+        except BaseException:
+            if taken or (waiter is not None and not self._leave(waiter) and not returned):
                 self._give_back()
             raise
-        return not self._flag
 
     def value(self) -> int:
         """The number of signals that nobody has taken."""
@@ -254,11 +266,6 @@ class ConditionVariable:
                 self._watchers.remove(function)
 
         return end
-
-
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _valid(x: object) -> ConditionVariable:
