@@ -622,6 +622,25 @@ def test_only_the_task_on_the_killed_worker_crashes(local, gate):
     assert (row["status"], row["result"][0]) == ("success", max(gate.started()))
 
 
+def test_of_short_tasks_that_travel_together_only_the_running_one_crashes(local):
+    controller = local()
+
+    def f(x, bad):
+        import os
+
+        return os._exit(1) if x == bad else x
+
+    controller.map(f, iterate={"x": range(100)}, data={"bad": -1})
+    # Scaling as it waits, so that another worker comes for those that were not begun.
+    controller.walk(f, iterate={"x": range(100)}, data={"bad": 50}, names="x")
+    assert controller.wait(seconds_timeout=SECONDS)
+    rows = controller.collect()
+    assert rows.filter(pl.col("status") == "crash")["name"].to_list() == ["50"]
+    results = rows.filter(pl.col("status") == "success")["result"].to_list()
+    assert results == [x for x in range(100) if x != 50]
+    assert controller.client.status()["cumulative"] == 2
+
+
 def test_a_task_that_has_crashed_travels_alone_when_it_is_tried_again(local):
     controller = local()
 
@@ -631,17 +650,14 @@ def test_a_task_that_has_crashed_travels_alone_when_it_is_tried_again(local):
         return os._exit(1) if x == bad else x
 
     controller.map(f, iterate={"x": range(50)}, data={"bad": -1})
-    for _ in range(2):
-        controller.walk(f, iterate={"x": range(50)}, data={"bad": 25}, names="x", scale=False)
-        assert controller.wait(seconds_timeout=SECONDS)
-        rows = controller.collect()
-        crashed = rows.filter(pl.col("status") == "crash")["name"].to_list()
-        assert "25" in crashed
-        for name in crashed:
-            controller.push(f, data={"x": int(name), "bad": 25}, name=name)
-        assert controller.wait(seconds_timeout=SECONDS)
-        assert controller.collect().filter(pl.col("status") == "crash")["name"].to_list() == ["25"]
-    assert controller.crashes("25") == 4
+    controller.walk(f, iterate={"x": range(50)}, data={"bad": 25}, names="x")
+    assert controller.wait(seconds_timeout=SECONDS)
+    controller.collect()
+    for name in ("25", "26"):
+        controller.push(f, data={"x": int(name), "bad": 25}, name=name)
+    assert controller.wait(seconds_timeout=SECONDS)
+    assert controller.collect()["status"].to_list() == ["crash", "success"]
+    assert controller.crashes("25") == 2
 
 
 def test_another_outcome_clears_the_count(local):

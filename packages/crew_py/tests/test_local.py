@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -171,6 +172,35 @@ def test_workers_end_with_the_interpreter(end, tmp_path):
         check=False,
     )
     assert not psutil.pid_exists(int(run.stdout))
+
+
+HOST = """
+import crew_py, sys
+controller = crew_py.crew_controller_local()
+controller.start()
+controller.push(
+    "import os; open(path, 'w').write(str(os.getpid())); sum(range(10**12))", data={{"path": {path!r}}}
+)
+sys.stdin.read()
+"""
+
+
+def test_a_worker_that_holds_the_interpreter_ends_when_its_host_is_killed(tmp_path):
+    """No Python runs in it then: only the kernel can end it."""
+    fifo = tmp_path / "begun"
+    os.mkfifo(fifo)
+    host = subprocess.Popen([sys.executable, "-c", HOST.format(path=str(fifo))], stdin=subprocess.PIPE)
+    try:
+        worker = psutil.Process(int(fifo.read_text()))
+        before = worker.cpu_times().user
+        while worker.cpu_times().user - before < 0.2:  # until it is at its sum
+            time.sleep(0.02)
+        host.kill()
+        host.wait()
+        assert psutil.wait_procs([worker], timeout=5)[1] == []
+    finally:
+        host.kill()
+        host.communicate()
 
 
 def test_a_forked_child_leaves_the_workers_alone(launcher):

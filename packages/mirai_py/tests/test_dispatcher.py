@@ -695,7 +695,7 @@ def test_stop_daemons_orders_idle_ones_first_and_busy_ones_after_their_task(net)
 # -- loss
 
 
-def local(n, pid, started, end=None):
+def local(n, pid, started, end=None, finished=None):
     """Make the daemon with this pid one of our own; gives a function that tells that it has ended."""
     calls = []
 
@@ -705,7 +705,7 @@ def local(n, pid, started, end=None):
         else:
             call(end)
 
-    n.local[pid] = LocalProcess(lambda: started[0], when_ended)
+    n.local[pid] = LocalProcess(lambda: started[0], lambda: {} if finished is None else finished, when_ended)
     return calls
 
 
@@ -764,6 +764,21 @@ def test_finished_members_of_a_batch_keep_their_results(net):
     assert mirais[0].data == "kept"
     assert mirais[1].data == 19
     assert n.counts == (0, 1, 1, 0, 4)
+
+
+def test_results_that_a_daemon_had_not_sent_when_it_ended_are_found(net):
+    n = net()
+    started, finished = [0], {}
+    local(n, 77, started, {"exit_code": 1}, finished)
+    n.join(1, pid=77)
+    mirais = batch_of(n, 4)
+    started[0] = mirais[2].id
+    finished |= {mirais[0].id: (Status.OK, pickle.dumps("found")), 10**9: (Status.OK, b"of another batch")}
+    n.dispatcher.lost(1)
+    assert [m.data for m in mirais[:3]] == ["found", 19, 19]
+    assert n.counts == (0, 1, 1, 0, 5)
+    n.join(2)
+    assert n.tasks(2) == [mirais[3].id]
 
 
 def test_a_daemon_that_had_begun_nothing_loses_nothing(net):

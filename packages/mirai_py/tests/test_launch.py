@@ -57,11 +57,15 @@ def test_one_that_does_not_heed_sigterm_is_killed(monkeypatch):
     assert daemon.end() == {"signal": "SIGKILL"}
 
 
-def test_what_started_is_known_after_the_end(monkeypatch):
+def test_what_was_begun_and_finished_is_known_after_the_end(monkeypatch):
     source = (
-        "import json, mmap, os, struct\n"
-        "cell = mmap.mmap(json.loads(os.environ['MIRAI_PY_LOCAL'])['cell'], 8)\n"
-        "struct.pack_into('<Q', cell, 0, 77)"
+        "import json, os\n"
+        "from mirai_py.frames import Result\n"
+        "from mirai_py.record import Record\n"
+        "record = Record(json.loads(os.environ['MIRAI_PY_LOCAL'])['record'])\n"
+        "record.keep(Result(76, 0, 0.5, [b'as', b'it was']))\n"
+        "record.begin(77)\n"
+        "os._exit(0)"
     )
     daemon = start(monkeypatch, source)
     ended = threading.Event()
@@ -69,6 +73,7 @@ def test_what_started_is_known_after_the_end(monkeypatch):
     assert ended.wait(20)
     daemon.see_out(0)
     assert daemon.started() == 77
+    assert daemon.finished() == {76: (0, b"asit was")}
 
 
 def test_an_interpreter_that_is_missing_is_an_error(monkeypatch):

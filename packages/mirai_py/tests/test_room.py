@@ -172,8 +172,8 @@ def test_ctrl_c_reaches_who_waits_for_room():
         import mirai_py
         mirai_py.daemons(url=mirai_py.local_url(), memory=0.01)
         mirai_py.mirai(len, bytes(40_000))
-        print("waits", flush=True)
         try:
+            print("waits", flush=True)
             mirai_py.mirai(abs, -1)
         except KeyboardInterrupt:
             print(mirai_py.info()["awaiting"])

@@ -6,18 +6,20 @@ import atexit
 import contextlib
 import math
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
 import tempfile
-import threading
 import time
 import weakref
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
+import mirai_py
 from crew_py.errors import CrewError, CrewTypeError
 from crew_py.launcher import CrewLauncher
 from crew_py.names import crew_random_name
@@ -49,6 +51,8 @@ class LocalWorker:
     this interpreter exits.
 
     Args:
+        profile: the compute profile that it serves: mirai_py knows it from the start. So it ends when this
+            process does, however that ends, and should it crash, only the task that it was running is lost.
         command: what to run.
         environment: its environment.
         out: file to append stdout to.
@@ -57,13 +61,16 @@ class LocalWorker:
     """
 
     def __init__(
-        self, command: list[str], environment: dict[str, str], out: Path | None, err: Path | None
+        self,
+        profile: str,
+        command: list[str],
+        environment: dict[str, str],
+        out: Path | None,
+        err: Path | None,
     ) -> None:
         self._err = err
         self._private: IO[bytes] | None = None
-        self._ended = threading.Event()
         self._owner = os.getpid()
-        self._on_end: Callable[[], None] | None = None
         with contextlib.ExitStack() as stack:
             stdout: IO[bytes]
             stderr: IO[bytes]
@@ -73,61 +80,45 @@ class LocalWorker:
                 stack.callback(self._forget_unless_started)
             else:
                 stdout, stderr = (stack.enter_context(path.open("ab", buffering=0)) for path in (out, err))
-            self._process = subprocess.Popen(
+            self._daemon = mirai_py.launch_process(
                 command,
+                compute=profile,
                 env=environment,
-                stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=subprocess.STDOUT if out == err else stderr,
-                start_new_session=True,
             )
         _living.add(self)
-        # A thread that sits in waitpid: the end is known at once, and no zombie is left.
-        self._waiter = threading.Thread(
-            target=self._wait, name=f"crew_py-worker-{self.get_pid()}", daemon=True
-        )
-        self._waiter.start()
-
-    def _wait(self) -> None:
-        self._process.wait()
-        self._ended.set()
-        _living.discard(self)
-        if self._on_end is not None:
-            self._on_end()
+        self.on_end(partial(_living.discard, self))
 
     @property
     def log(self) -> str | None:
         """Path of the file with its output (with its stderr, if apart); None if it is private."""
         return None if self._err is None else str(self._err)
 
-    def on_end(self, call: Callable[[], None]) -> None:
+    def on_end(self, call: Callable[[], object]) -> None:
         """Have something called, on a thread, when the process ends; at once if it has ended."""
-        self._on_end = call
-        if not self.is_alive():
-            call()
+        self._daemon.when_ended(lambda _: call(), patience=None)
 
     def is_alive(self) -> bool:
         """Whether the process runs."""
-        return not self._ended.is_set()
+        return self._daemon.returncode is None
 
     def get_pid(self) -> int:
         """The process id."""
-        return self._process.pid
+        return self._daemon.pid
 
     def get_exit_status(self) -> int | None:
         """The exit code, minus the signal's number if one ended it, or None while it runs."""
-        return self._process.returncode if self._ended.is_set() else None
+        return self._daemon.returncode
 
     def signal(self, number: int) -> None:
         """Send a signal; one that has ended gets none."""
-        if self.is_alive() and self._owner == os.getpid():
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+        if self._owner == os.getpid():
+            self._daemon.signal(number)
 
     def kill(self) -> None:
         """End the process at once."""
-        if self.is_alive() and self._owner == os.getpid():
-            self._process.kill()
+        self.signal(signal.SIGKILL)
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait for the end.
@@ -138,11 +129,7 @@ class LocalWorker:
         Returns:
             Whether it has ended.
         """
-        if not self._ended.wait(seconds):
-            return False
-        if threading.current_thread() is not self._waiter:
-            self._waiter.join()
-        return True
+        return self._daemon.wait(seconds)
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines of its output."""
@@ -163,7 +150,7 @@ class LocalWorker:
         return self._err.open("rb")
 
     def _forget_unless_started(self) -> None:
-        if not hasattr(self, "_process"):
+        if not hasattr(self, "_daemon"):
             self.forget_output()
 
     def forget_output(self) -> None:
@@ -224,9 +211,10 @@ class CrewLauncherLocal(CrewLauncher):
         else:
             out, err = directory / f"{name}-stdout.log", directory / f"{name}-stderr.log"
         command = [sys.executable, *self.python_arguments, "-c", call]
+        _, profile = self._started()
         try:
-            worker = LocalWorker(command, _environment(), out, err)
-        except OSError as error:
+            worker = LocalWorker(profile, command, _environment(), out, err)
+        except (OSError, mirai_py.MiraiException) as error:
             raise CrewError(f"controller {self.name!r}: cannot start a worker: {error}") from error
         worker.on_end(self._wake)
         self._living.append(worker)

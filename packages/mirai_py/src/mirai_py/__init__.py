@@ -34,6 +34,7 @@ from mirai_py.handles import (
     stop_mirai,
     unresolved,
 )
+from mirai_py.launch import LocalDaemon
 from mirai_py.map import MiraiMap
 from mirai_py.profiles import (
     Daemons,
@@ -41,6 +42,7 @@ from mirai_py.profiles import (
     daemons_set,
     info,
     launch_local,
+    launch_process,
     local_daemons,
     local_url,
     nextcode,
@@ -60,6 +62,7 @@ __all__ = (
     "Daemons",
     "DaemonsNotSetError",
     "ErrorValue",
+    "LocalDaemon",
     "Mirai",
     "MiraiConnectionError",
     "MiraiError",
@@ -87,6 +90,7 @@ __all__ = (
     "is_mirai_interrupt",
     "is_mirai_map",
     "launch_local",
+    "launch_process",
     "local_daemons",
     "local_url",
     "mirai",

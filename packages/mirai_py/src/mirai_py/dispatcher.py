@@ -32,7 +32,7 @@ from mirai_py.timer import timer
 from nngsock import ErrorValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mirai_py.codes import Code
     from mirai_py.peers import LocalProcess
@@ -516,18 +516,25 @@ class Dispatcher:
         detail = {"pid": peer.who.pid, "host": peer.who.host}
         local = peer.local
         if local is None:
-            self._settle(tasks, len(tasks), detail)
+            self._settle(tasks, len(tasks), {}, detail)
             return
 
         def ended(end: dict[str, Any]) -> None:
-            # A process that is lost but lives may still begin what it holds.
-            begun = _begun(tasks, local.started()) if end else len(tasks)
-            self._settle(tasks, begun, detail | end)
+            if end:
+                self._settle(tasks, _begun(tasks, local.started()), local.finished(), detail | end)
+            else:  # a process that is lost but lives may still begin what it holds
+                self._settle(tasks, len(tasks), {}, detail)
 
         local.when_ended(ended)
 
-    def _settle(self, tasks: list[Task], begun: int, detail: dict[str, Any]) -> None:
-        """The first `begun` tasks may have run: error 19. The others provably never started."""
+    def _settle(
+        self,
+        tasks: list[Task],
+        begun: int,
+        finished: Mapping[int, tuple[int, bytes]],
+        detail: dict[str, Any],
+    ) -> None:
+        """The first `begun` tasks have run: error 19, unless they finished. The others never started."""
         with self._lock:
             if self._closed:
                 return
@@ -535,9 +542,13 @@ class Dispatcher:
             resolved = self._put_back(tasks[begun:])
             for task in tasks[:begun]:
                 self._forget(task)
-                if not task.mirai.done():
+                if task.mirai.done():
+                    continue
+                if task.id in finished:
+                    task.mirai._store(*finished[task.id])
+                else:
                     task.mirai._store_value(ErrorValue(CONNECTION_RESET, detail))
-                    resolved.append(task.mirai)
+                resolved.append(task.mirai)
             self._pump()
         self._announce(resolved)
 

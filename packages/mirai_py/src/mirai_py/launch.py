@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import mmap
 import os
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from mirai_py.errors import MiraiLaunchError
 from mirai_py.handshake import TOKEN_VARIABLE
 from mirai_py.lifetime import LOCAL_VARIABLE, life_line
+from mirai_py.record import Record, shared_memory
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    File = IO[bytes] | int | None
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 STDERR_LINES = 20
@@ -43,38 +43,64 @@ def _literal(value: object) -> str:
     return f"float({str(value)!r})" if value in (float("inf"), float("-inf")) else repr(value)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LocalDaemon:
-    """A daemon that this process started."""
+    """A daemon that this process started; what `launch_process` returns.
+
+    Attributes:
+        process: its process; do not wait for it, but use `wait` and `when_ended`.
+        record: what it has begun and finished.
+        output: a file that holds its stderr, where that went nowhere else.
+    """
 
     process: subprocess.Popen[bytes]
-    cell: mmap.mmap
-    output: Any
+    record: Record
+    output: IO[bytes] | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _calls: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+    _calls: list[Callable[[dict[str, Any]], object]] = field(default_factory=list)
     _started: int = 0
+    _finished: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
     @property
     def pid(self) -> int:
         """Its process."""
         return self.process.pid
 
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, minus the signal's number if one ended it; None while it runs."""
+        return self.process.returncode if self.gone() else None
+
     def started(self) -> int:
         """Id of the task that it started last, 0 if none."""
         with self._lock:
-            return self._started if self._ended.is_set() else self._read_cell()
+            return self._started if self._ended.is_set() else self.record.started()
 
-    def _read_cell(self) -> int:
-        number: int = struct.unpack_from("<Q", self.cell)[0]
-        return number
+    def finished(self) -> dict[int, tuple[int, bytes]]:
+        """Status and body of results that it had not sent when it ended, by task."""
+        return self._finished
 
     def gone(self) -> bool:
         """Whether it has ended."""
         return self._ended.is_set()
 
-    def when_ended(self, call: Callable[[dict[str, Any]], None], patience: float | None = 1.0) -> None:
-        """Call back with its exit code or signal once it has ended, with nothing if that takes too long."""
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for its end; whether it has ended within `timeout` seconds (None: for ever)."""
+        return self._ended.wait(timeout)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; one that has ended gets none."""
+        self.process.send_signal(number)
+
+    def when_ended(self, call: Callable[[dict[str, Any]], object], patience: float | None = 1.0) -> None:
+        """Call back once it has ended, at once if it has.
+
+        Args:
+            call: called, on any thread, with `{"exit_code": int}` or `{"signal": name}`; with nothing in the
+                dict if the end does not come in time.
+            patience: seconds to wait for the end; None for ever.
+        """
         once = threading.Lock()
 
         def answer(end: dict[str, Any]) -> None:
@@ -98,7 +124,8 @@ class LocalDaemon:
         """Wait for its end, on a thread of its own: reaps it and tells who wants to know."""
         self.process.wait()
         with self._lock:
-            self._started = self._read_cell()
+            self._started = self.record.started()
+            self._finished = self.record.finished()
             self._ended.set()
             calls, self._calls = self._calls, []
         for call in calls:
@@ -106,7 +133,7 @@ class LocalDaemon:
 
     def last_words(self) -> str:
         """The last lines of its stderr before it was connected."""
-        if self.output.closed:
+        if self.output is None or self.output.closed:
             return ""
         self.output.seek(0)
         lines = self.output.read().decode(errors="replace").rstrip().splitlines()
@@ -117,16 +144,20 @@ class LocalDaemon:
         for wait, number in ((seconds, signal.SIGTERM), (TERMINATE_SECONDS, signal.SIGKILL)):
             if self._ended.wait(wait):
                 break
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-                os.kill(self.pid, signal.SIGCONT)  # one that is stopped does not see a SIGTERM
+            self.signal(number)
+            self.signal(signal.SIGCONT)  # one that is stopped does not see a SIGTERM
         self._ended.wait()
         self.release()
 
     def release(self) -> None:
         """Give back what was kept for it; it has ended."""
-        self.output.close()
-        self.cell.close()
+        if self.output is not None:
+            self.output.close()
+        self.record.close()
+
+    def __repr__(self) -> str:
+        code = self.returncode
+        return f"< daemon [pid {self.pid}, {'running' if code is None else f'exit status {code}'}] >"
 
 
 def _signal_name(number: int) -> str:
@@ -148,57 +179,76 @@ def start_local(url: str, token: str, options: Mapping[str, Any], *, threads: in
     Raises:
         MiraiLaunchError: the interpreter cannot be started.
     """
-    with _memory() as descriptor:
-        cell = mmap.mmap(descriptor, 8)
+    output = None if options.get("output") is True else tempfile.TemporaryFile()  # noqa: SIM115 - seen out
+    environment = dict(os.environ)
+    # PYTHONPATH finds this package in the child; the daemon then puts back what was there, for the
+    # programs that tasks start.
+    paths = {"path": sys.path, "pythonpath": os.environ.get("PYTHONPATH")}
+    environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(p) for p in sys.path)  # noqa: PTH100
+    if threads is not None:
+        for name in THREAD_VARIABLES:
+            environment.setdefault(name, str(threads))
+    try:
+        return start_process(
+            [sys.executable, "-c", daemon_source(url, options)],
+            token,
+            environment,
+            stdout=subprocess.DEVNULL if output else None,
+            stderr=output,
+            output=output,
+            settings=paths,
+        )
+    except BaseException:
+        if output is not None:
+            output.close()
+        raise
+
+
+def start_process(
+    command: Sequence[str],
+    token: str,
+    environment: Mapping[str, str],
+    *,
+    stdout: File = None,
+    stderr: File = None,
+    output: IO[bytes] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> LocalDaemon:
+    """Start a program that becomes a daemon of this process.
+
+    Args:
+        command: the program with its arguments.
+        token: what the daemon must know.
+        environment: its variables, besides those that the library adds.
+        stdout: where its output goes, as for `subprocess.Popen`.
+        stderr: likewise.
+        output: a file in which to find its last words.
+        settings: what else to tell the daemon.
+
+    Raises:
+        MiraiLaunchError: the program cannot be started.
+    """
+    with shared_memory() as descriptor:
+        record = Record(descriptor)
         life = life_line().reader
-        output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the daemon is seen out
+        local = {"life": life, "record": descriptor, **(settings or {})}
         try:
             process = subprocess.Popen(
-                [sys.executable, "-c", daemon_source(url, options)],
+                command,
                 stdin=subprocess.DEVNULL,
-                stdout=None if options.get("output") is True else subprocess.DEVNULL,
-                stderr=None if options.get("output") is True else output,
-                env=_environment(token, life, descriptor, threads),
+                stdout=stdout,
+                stderr=stderr,
+                env={**environment, TOKEN_VARIABLE: token, LOCAL_VARIABLE: json.dumps(local)},
                 pass_fds=(life, descriptor),
                 # Ctrl-C in a terminal is for the host; it decides what becomes of its daemons.
                 start_new_session=True,
             )
         except BaseException as error:
-            output.close()
-            cell.close()
+            record.close()
             if isinstance(error, OSError):
-                message = f"cannot start a daemon with {sys.executable!r}: {error}"
+                message = f"cannot start a daemon with {command[0]!r}: {error}"
                 raise MiraiLaunchError(message) from error
             raise
-    daemon = LocalDaemon(process, cell, output)
+    daemon = LocalDaemon(process, record, output)
     threading.Thread(target=daemon.watch, name=f"mirai_py-daemon-{process.pid}", daemon=True).start()
     return daemon
-
-
-@contextlib.contextmanager
-def _memory() -> Any:
-    """A descriptor of 8 bytes of memory that host and daemon share; gone with its last user."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("mirai_py-started")
-    else:
-        descriptor, name = tempfile.mkstemp(prefix="mirai_py-")
-        os.unlink(name)  # noqa: PTH108 - beside the descriptor
-    try:
-        os.truncate(descriptor, 8)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _environment(token: str, life: int, cell: int, threads: int | None) -> dict[str, str]:
-    environment = dict(os.environ)
-    # PYTHONPATH finds this package in the child; the daemon then puts back what was there, for the
-    # programs that tasks start.
-    local = {"life": life, "cell": cell, "path": sys.path, "pythonpath": os.environ.get("PYTHONPATH")}
-    environment[LOCAL_VARIABLE] = json.dumps(local)
-    environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(p) for p in sys.path)  # noqa: PTH100
-    environment[TOKEN_VARIABLE] = token
-    if threads is not None:
-        for name in THREAD_VARIABLES:
-            environment.setdefault(name, str(threads))
-    return environment

@@ -119,9 +119,11 @@ class LocalProcess:
 
     Attributes:
         started: reads the id of the task that the daemon started last.
+        finished: status and body of results that it had not sent when it ended, by task.
         when_ended: calls back with exit code or signal once the process is gone; with nothing if that
             takes too long.
     """
 
     started: Callable[[], int]
+    finished: Callable[[], dict[int, tuple[int, bytes]]]
     when_ended: Callable[[Callable[[dict[str, Any]], None]], None]

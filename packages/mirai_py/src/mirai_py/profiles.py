@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import math
+import os
 import secrets
 import sys
 import tempfile
@@ -11,8 +12,9 @@ import threading
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import nngsock
 from mirai_py.dispatcher import Dispatcher
@@ -21,7 +23,7 @@ from mirai_py.evaluate import in_map
 from mirai_py.handshake import TOKEN_VARIABLE, new_token
 from mirai_py.host import Host
 from mirai_py.inline import Inline
-from mirai_py.launch import LocalDaemon, start_local
+from mirai_py.launch import LocalDaemon, start_local, start_process
 from mirai_py.lifetime import check_process, claim_process, is_forked
 from mirai_py.peers import LocalProcess
 from mirai_py.room import MEGABYTE
@@ -29,7 +31,7 @@ from mirai_py.streams import Stream, Streams
 from mirai_py.worker import OPTIONS, check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 DEFAULT = "default"
 NOTE_SECONDS = 10.0
@@ -82,7 +84,7 @@ class Profile:
 
     def _local(self, pid: int) -> LocalProcess | None:
         found = next((d for d in self.started if d.pid == pid), None)
-        return None if found is None else LocalProcess(found.started, found.when_ended)
+        return None if found is None else LocalProcess(found.started, found.finished, found.when_ended)
 
     def _notify(self) -> None:
         with self.changed:
@@ -92,18 +94,19 @@ class Profile:
         """Start `n` daemons here, without waiting for them."""
         merged = {**self.options, **options}
         threads = merged.pop("threads", self.threads)
-        new = []
-        for _ in range(n):
-            with self._lock:
-                if self.closed:
-                    raise DaemonsNotSetError(f"the compute profile {self.name!r} was reset meanwhile")
-                self._drop_ended()
-                daemon = start_local(self.url, self.token, merged, threads=threads)
-                # At once, so that it is known when it connects and goes when the profile does.
-                self.started.append(daemon)
-            new.append(daemon)
-            daemon.when_ended(lambda _: self._notify(), patience=None)
-        return new
+        start = partial(start_local, self.url, self.token, merged, threads=threads)
+        return [self.adopt(start) for _ in range(n)]
+
+    def adopt(self, start: Callable[[], LocalDaemon]) -> LocalDaemon:
+        """Start a daemon of this machine: known when it connects, gone when the profile is."""
+        with self._lock:
+            if self.closed:
+                raise DaemonsNotSetError(f"the compute profile {self.name!r} was reset meanwhile")
+            self._drop_ended()
+            daemon = start()
+            self.started.append(daemon)
+        daemon.when_ended(lambda _: self._notify(), patience=None)
+        return daemon
 
     def _drop_ended(self) -> None:
         for daemon in [d for d in self.started if d.gone()]:
@@ -404,6 +407,58 @@ def launch_local(
     extra = {} if threads is _UNSET else {"threads": threads}
     profile.launch(number, {**daemon_args, **extra})
     return number
+
+
+def launch_process(
+    command: Sequence[str],
+    *,
+    compute: str | None = None,
+    env: Mapping[str, str] | None = None,
+    stdout: IO[bytes] | int | None = None,
+    stderr: IO[bytes] | int | None = None,
+) -> LocalDaemon:
+    """Start a program of your own that becomes a daemon of this machine, without waiting for it to connect.
+
+    For programs that prepare something, then call `daemon()` with the address of the profile. Such a daemon
+    is as those of `launch_local`: should it die, the host knows which task it had begun, so that only that
+    one is lost; it ends when the host ends, however that happens and whatever it is doing; and it is seen
+    out when the profile is reset. It runs in a session of its own, with nothing on stdin.
+
+    Args:
+        command: the program and its arguments. The process that is started must itself become the daemon: of
+            one that starts another (and waits for it) no more is known than of a daemon elsewhere.
+        compute: the profile; None is the current one.
+        env: its environment; None is this process's. The token of the profile is added.
+        stdout: where its output goes: a file, a descriptor, `subprocess.DEVNULL`, or None for where that of
+            this process goes.
+        stderr: likewise.
+
+    Returns:
+        A handle: `pid`, `returncode` (None while it runs), `wait(timeout)`, `signal(number)`,
+        `when_ended(call)`.
+
+    Raises:
+        DaemonsNotSetError: the profile is not set.
+        MiraiLaunchError: the program cannot be started.
+        TypeError: `command` is no sequence of strings.
+
+    Example:
+        >>> with daemons(url=local_url()):
+        ...     url = nextget("url")
+        ...     source = f"import mirai_py; answer = 42; mirai_py.daemon({url!r})"
+        ...     _ = launch_process([sys.executable, "-c", source])
+        ...     mirai("answer").collect()
+        42
+    """
+    if isinstance(command, str) or not command or not all(isinstance(word, str) for word in command):
+        raise TypeError(f"`command` must be a sequence of strings, the program first, not {command!r}")
+    profile = require_profile(compute, "daemons must be set to use launchers: ")
+    if isinstance(profile.engine, Inline):
+        raise MiraiException("daemons cannot be launched for synchronous compute profiles")
+    environment = os.environ if env is None else env
+    return profile.adopt(
+        partial(start_process, list(command), profile.token, environment, stdout=stdout, stderr=stderr)
+    )
 
 
 def stop_daemons(n: int = 1, compute: str | None = None) -> int:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import math
-import mmap
 import os
 import pickle
 import queue
 import secrets
 import signal
-import struct
 import sys
 import threading
 import time
@@ -25,6 +23,7 @@ from mirai_py.errors import MiraiException
 from mirai_py.evaluate import Evaluator, Interrupt
 from mirai_py.frames import Kind, Result, Status
 from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
+from mirai_py.record import Record
 from mirai_py.streams import Stream, seed_generators
 from mirai_py.timer import timer
 
@@ -206,7 +205,7 @@ class _Worker:
         self._autoexit = autoexit
         self._output = output
         self._stream = stream
-        self._local = _take_local_settings()
+        self._local = _local_settings()
         self._token = os.environ.pop(handshake.TOKEN_VARIABLE, "")
         self._state = _State()
         self._socket = nngsock.socket("pair1")
@@ -216,7 +215,7 @@ class _Worker:
         self._evaluator = Evaluator(
             self._cache, namespace, cleanup=cleanup, interrupt=self._interrupt, fetch=self._fetch
         )
-        self._cell = self._local.started_cell()
+        self._record = self._local.open_record()
         self._done: list[Result] = []
         self._done_lock = threading.Lock()
         self._flush_set = False
@@ -227,7 +226,7 @@ class _Worker:
     def serve(self, *, asyncdial: bool) -> int:
         """Connect, work, leave."""
         if self._autoexit:
-            die_with_host(self._local.life)
+            self._local.die_with_host()
         nngsock.set_opt(self._socket, "send-buffer", SEND_BUFFER)
         nngsock.on_pipe(self._socket, self._on_pipe)
         nngsock.on_message(self._socket, self._received)
@@ -322,9 +321,8 @@ class _Worker:
             with self._done_lock:
                 if self._state.pending is pending:  # else its host is gone, and the next has ids of its own
                     self._done.append(result)
-            if pending and not self._flush_set:
-                self._flush_set = True
-                timer.after(FLUSH_SECONDS, self._flush_late)
+            if pending:
+                self._hold_back(result)
             self._count += 1
             if self._count >= self._limits.tasks:
                 self._finish()
@@ -333,14 +331,23 @@ class _Worker:
         return True
 
     def _run(self, task: int, flags: int, body: memoryview) -> Result:
-        if self._cell is not None:
-            struct.pack_into("<Q", self._cell, 0, task)
+        if self._record is not None:
+            self._record.begin(task)
         parts: Parts = []
         status = Status.CANCELED
         begun = time.perf_counter()
         if not self._interrupt.unwanted(task):
             status, parts = self._evaluator.run(task, flags, body)
         return Result(task, status, time.perf_counter() - begun, parts)
+
+    def _hold_back(self, result: Result) -> None:
+        """Let a result wait for the others of its batch; not for long, and where it outlives this process."""
+        if self._record is not None and not self._record.keep(result):
+            # No room: what is left is begun when the host has these, and has said so by sending it again.
+            self._give_back({task for task, _, _ in list(self._state.pending)})
+        elif not self._flush_set:
+            self._flush_set = True
+            timer.after(FLUSH_SECONDS, self._flush_late)
 
     def _flush(self, flags: int = 0) -> None:
         with self._done_lock:
@@ -430,6 +437,8 @@ class _Worker:
             if not self._state.leaving:
                 # The host sends tasks when those before are done: what was cancelled by now is past.
                 self._interrupt.forget()
+                if self._record is not None:
+                    self._record.clear()
                 self._state.pending.extend(entries)
                 self._state.wakes.put(_Wake.WORK)
                 return
@@ -483,33 +492,48 @@ class _Worker:
         state.wakes.put(_Wake.LOST)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Local:
     """What the host passes to the daemons that it starts itself."""
 
     life: int | None = None
-    cell: int | None = None
+    record: int | None = None
     path: list[str] = field(default_factory=list)
+    _opened: Record | None = None
 
-    def started_cell(self) -> mmap.mmap | None:
-        """The memory in which this daemon writes the id of each task that it starts."""
-        if self.cell is None:
-            return None
-        cell = mmap.mmap(self.cell, 8)
-        os.close(self.cell)
-        return cell
+    def open_record(self) -> Record | None:
+        """Where this daemon notes what it begins and finishes."""
+        if self.record is not None:
+            self._opened = Record(self.record)
+            os.close(self.record)
+            self.record = None
+        return self._opened
+
+    def die_with_host(self) -> None:
+        """Have this process ended when its host is."""
+        life, self.life = self.life, None
+        die_with_host(life)
 
 
-def _take_local_settings() -> _Local:
+_local = _Local()
+
+
+def _local_settings() -> _Local:
+    """What came in the environment, out of which it is taken; kept for a program that has to dial again."""
+    global _local
     text = os.environ.pop(LOCAL_VARIABLE, None)
-    if text is None:
-        return _Local()
-    settings = json.loads(text)
-    before = settings.pop("pythonpath")
-    os.environ.pop("PYTHONPATH", None)
+    if text is not None:
+        settings = json.loads(text)
+        if "pythonpath" in settings:
+            _restore_variable("PYTHONPATH", settings.pop("pythonpath"))
+        _local = _Local(**settings)
+    return _local
+
+
+def _restore_variable(name: str, before: str | None) -> None:
+    os.environ.pop(name, None)
     if before is not None:
-        os.environ["PYTHONPATH"] = before
-    return _Local(**settings)
+        os.environ[name] = before
 
 
 def _redirect(output: bool | str) -> None:
