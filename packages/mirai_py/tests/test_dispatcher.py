@@ -545,6 +545,41 @@ def test_everywhere_holds_up_later_tasks_until_each_daemon_has_been_given_it(net
     assert n.tasks(other) == [later.id]
 
 
+def test_a_daemon_that_joins_later_first_replays_what_is_persistent(net):
+    n = net(1)
+    watched = []
+    n.dispatcher.everywhere((F,), BODY, 1, watched.append)
+    n.answer(1, *n.tasks(1))
+    waiting = [n.submit(G) for _ in range(2)]
+    assert n.tasks(1) == [waiting[0].id]
+    n.join(2)
+    (replay,) = n.tasks(2)
+    assert replay not in {m.id for m in waiting}
+    n.answer(2, replay)
+    assert n.tasks(2) == [waiting[1].id]
+
+
+def test_what_a_daemon_was_to_replay_goes_with_it(net):
+    n = net(1)
+    n.dispatcher.everywhere((F,), BODY, 1, lambda _: None)
+    n.answer(1, *n.tasks(1))
+    n.join(2)
+    assert n.tasks(2)
+    n.dispatcher.lost(2)
+    assert n.tasks(1) == []
+    assert n.counts == (1, 2, 0, 0, 2)
+
+
+def test_a_daemon_that_joins_takes_the_member_that_waits_for_one(net):
+    n = net()
+    (first,) = n.dispatcher.everywhere((F,), BODY, 1, lambda _: None)
+    later = n.submit(G)
+    n.join(1)
+    assert n.tasks(1) == [first.id]
+    n.answer(1, first.id)
+    assert n.tasks(1) == [later.id]
+
+
 def test_everywhere_comes_after_what_was_submitted_before(net):
     n = net(1)
     first, second = n.submit(), n.submit()

@@ -311,3 +311,43 @@ def test_the_hosts_random_numbers_are_untouched(fresh):
     with mirai_py.daemons(sync=True, seed=1, compute=fresh):
         mirai("import random; random.random()").call()
     assert random.random() == expected
+
+
+def test_a_persistent_everywhere_reaches_daemons_that_come_later_once(fresh, tmp_path):
+    log = tmp_path / "log"
+    source = "import os; open(path, 'a').write(f'{os.getpid()}\\n'); standing = 5"
+    mirai_py.daemons(1, compute=fresh)
+    first = mirai_py.everywhere(source, path=str(log), _persist=True, _compute=fresh)
+    assert len(first) == 1
+    first.collect()
+    mirai_py.launch_local(2, compute=fresh)
+    mirai_py.everywhere("", _min=3, _compute=fresh).collect()
+    found = [mirai_py.mirai("standing", _compute=fresh) for _ in range(9)]
+    assert mirai_py.collect_mirai(found) == [5] * 9
+    pids = log.read_text().split()
+    assert len(pids) == len(set(pids)) == 3
+
+
+def test_a_persistent_everywhere_that_waits_for_the_first_daemon_runs_there_once(fresh, tmp_path):
+    log = tmp_path / "log"
+    mirai_py.daemons(url=mirai_py.local_url(), compute=fresh)
+    source = "open(path, 'a').write('x'); standing = 5"
+    waiting = mirai_py.everywhere(source, path=str(log), _persist=True, _compute=fresh)
+    mirai_py.launch_local(1, compute=fresh)
+    assert mirai_py.mirai("standing", _compute=fresh).collect() == 5
+    assert not mirai_py.unresolved(waiting)
+    assert log.read_text() == "x"
+    assert mirai_py.info(fresh)["completed"] == 2
+
+
+def test_a_persistent_everywhere_that_fails_on_a_later_daemon_is_told(fresh, tmp_path, caplog):
+    mirai_py.daemons(1, compute=fresh)
+    mark = tmp_path / "mark"
+    mirai_py.everywhere("import os; os.mkdir(path)", path=str(mark), _persist=True, _compute=fresh).collect()
+    mirai_py.launch_local(1, compute=fresh)
+    told = threading.Event()
+    caplog.handler.addFilter(lambda record: told.set() or True)
+    mirai_py.everywhere("", _min=2, _compute=fresh).collect()
+    assert told.wait(30)
+    assert "FileExistsError" in caplog.text
+    assert mirai_py.mirai(abs, -1, _compute=fresh).collect() == 1

@@ -7,6 +7,7 @@ with mirai_py.daemons(4):
 """
 
 from mirai_py._version import __version__
+from mirai_py.cluster import BrokenClusterError, MiraiCluster, MiraiNode, make_cluster, stop_cluster
 from mirai_py.codes import Once, once
 from mirai_py.collect import collect_mirai, race_mirai
 from mirai_py.errors import (
@@ -59,11 +60,13 @@ from nngsock import UNRESOLVED, ErrorValue
 
 __all__ = (
     "UNRESOLVED",
+    "BrokenClusterError",
     "Daemons",
     "DaemonsNotSetError",
     "ErrorValue",
     "LocalDaemon",
     "Mirai",
+    "MiraiCluster",
     "MiraiConnectionError",
     "MiraiError",
     "MiraiException",
@@ -72,6 +75,7 @@ __all__ = (
     "MiraiLaunchError",
     "MiraiMap",
     "MiraiMapError",
+    "MiraiNode",
     "MiraiSerializationError",
     "MiraiTimeoutError",
     "Once",
@@ -93,6 +97,7 @@ __all__ = (
     "launch_process",
     "local_daemons",
     "local_url",
+    "make_cluster",
     "mirai",
     "mirai_map",
     "nextcode",
@@ -103,6 +108,7 @@ __all__ = (
     "race_mirai",
     "require_daemons",
     "status",
+    "stop_cluster",
     "stop_daemons",
     "stop_mirai",
     "try_mirai",

@@ -26,7 +26,7 @@ from mirai_py.errors import CANCELED, CONNECTION_RESET, TIMED_OUT
 from mirai_py.frames import Kind, Parts, TaskFlag
 from mirai_py.guard import Guard
 from mirai_py.handles import Mirai
-from mirai_py.peers import Barrier, Counts, Peer, PeerState, Task
+from mirai_py.peers import Barrier, Counts, Peer, PeerState, Replay, Task
 from mirai_py.room import Room
 from mirai_py.timer import timer
 from nngsock import ErrorValue
@@ -109,6 +109,7 @@ class Dispatcher:
         self._cumulative = 0
         self._closed = False
         self._recall_set = False
+        self._replays: list[Replay] = []
         # Seconds that tasks with this code take, lately; decides what travels together.
         self._seconds: OrderedDict[bytes, float] = OrderedDict()
 
@@ -184,8 +185,22 @@ class Dispatcher:
                 lock = self.room.wait_lock()
             lock.acquire()
 
-    def everywhere(self, codes: tuple[Code, ...], body: Parts, at_least: int) -> list[Mirai]:
-        """Queue one task for each daemon, as a barrier."""
+    def everywhere(
+        self,
+        codes: tuple[Code, ...],
+        body: Parts,
+        at_least: int,
+        replay: Callable[[Mirai], object] | None = None,
+    ) -> list[Mirai]:
+        """Queue one task for each daemon, as a barrier.
+
+        Args:
+            codes: the code to call, then the codes of `once` objects.
+            body: pickled arguments.
+            at_least: least number of daemons, counting ones that connect later.
+            replay: if given, every daemon that connects later runs it too, before anything else, and this is
+                called, on the library's thread for callbacks, with the mirai of that.
+        """
         with self._lock:
             connected = {p for p in self._peers.values() if p.state in (PeerState.IDLE, PeerState.BUSY)}
             number = max(at_least, len(connected), 1)
@@ -195,6 +210,8 @@ class Dispatcher:
             barrier = Barrier(deque(tasks), connected)
             for task in tasks:
                 task.barrier = barrier
+            if replay is not None:
+                self._replays.append(Replay(codes, body, barrier, replay))
             self._tasks.update((task.id, task) for task in tasks)
             self._queue.append(barrier)
             self._awaiting += number
@@ -216,10 +233,19 @@ class Dispatcher:
         """Resolve a mirai to error 20 and see that its task does not start, or is interrupted."""
         return self._end_early(mirai, ErrorValue(CANCELED))
 
-    def _end_early(self, mirai: Mirai, value: ErrorValue) -> bool:
+    def withdraw(self, mirai: Mirai) -> bool:
+        """As `stop`, but leave a task alone that a daemon has been given."""
+        return self._end_early(mirai, ErrorValue(CANCELED), only_waiting=True)
+
+    def executes(self, mirai: Mirai) -> bool:
+        """Whether a daemon has been given this task."""
+        task = self._tasks.get(mirai._key)
+        return task is not None and task.peer is not None
+
+    def _end_early(self, mirai: Mirai, value: ErrorValue, *, only_waiting: bool = False) -> bool:
         with self._lock:
             task = self._tasks.get(mirai._key)
-            if task is None or mirai.done():
+            if task is None or mirai.done() or (only_waiting and task.peer is not None):
                 return False
             mirai._store_value(value)
             if task.peer is not None:
@@ -371,9 +397,28 @@ class Dispatcher:
                 peer.patience.cancel()
             self._connected += 1
             self._cumulative += 1
-            self._make_idle(peer)
-            self._pump()
+            if self._replays:
+                self._assign(peer, self._replayed(peer))
+            else:
+                self._make_idle(peer)
+                self._pump()
         self._on_change()
+
+    def _replayed(self, peer: Peer) -> list[Task]:
+        """What `everywhere` asked of daemons that were yet to come; one that waits for them gets its due."""
+        tasks = []
+        for replay in self._replays:
+            if replay.barrier.members:
+                task = replay.barrier.members[0]
+                replay.barrier.served.add(peer)
+                self._leave_barrier(replay.barrier, task)
+                self._awaiting -= 1
+            else:
+                task = self._task(Mirai(self.stop), replay.codes, replay.body, TaskFlag.EVERYWHERE)
+                task.mirai.add_done_callback(replay.watch)
+                self._tasks[task.id] = task
+            tasks.append(task)
+        return tasks
 
     def _make_idle(self, peer: Peer) -> None:
         if peer.ordered_out:
@@ -444,7 +489,7 @@ class Dispatcher:
             task.peer = None
             if task.mirai.done():
                 self._forget(task)
-            elif task.barrier is not None:
+            elif task.flags & TaskFlag.EVERYWHERE:
                 self._forget(task)
                 task.mirai._store_value(ErrorValue(CONNECTION_RESET))
                 resolved.append(task.mirai)
@@ -551,6 +596,7 @@ class Dispatcher:
                 resolved.append(task.mirai)
             self._pump()
         self._announce(resolved)
+        self._on_change()  # what waits may have nobody left to wait for
 
     # -- who gets what next, under the lock
 

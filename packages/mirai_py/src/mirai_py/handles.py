@@ -181,8 +181,8 @@ class Mirai:
 
     def future(self) -> concurrent.futures.Future[Any]:
         """A `concurrent.futures.Future` that ends as this mirai does; cancelling it stops the task."""
-        future = _MiraiFuture(self)
-        self._on_wake(lambda: callbacks.put(future.settle))
+        future = MiraiFuture()
+        future.follow(self)
         return future
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -255,27 +255,34 @@ def _bounded(seconds: float) -> float:
     return min(max(0.0, seconds), threading.TIMEOUT_MAX)
 
 
-class _MiraiFuture(concurrent.futures.Future[Any]):
+class MiraiFuture(concurrent.futures.Future[Any]):
     """A future that stays pending until its mirai is resolved, so that it can be cancelled all the time."""
 
-    def __init__(self, mirai: Mirai) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        self._mirai: Mirai | None = None
+
+    def follow(self, mirai: Mirai) -> None:
+        """End as this mirai does; a future that is cancelled by now stops it."""
         self._mirai = mirai
+        if self.cancelled():
+            mirai.cancel()
+        mirai._on_wake(lambda: callbacks.put(self._settle))
 
     def cancel(self) -> bool:
         """Stop the task, running or not; False if it is resolved."""
+        if self._mirai is None:
+            return super().cancel()
         self._mirai.cancel()
-        return self._is_stopped() and self._become_cancelled()
-
-    def _is_stopped(self) -> bool:
-        return isinstance(self._mirai.data, ErrorValue) and self._mirai.data == CANCELED
+        return _is_stopped(self._mirai) and self._become_cancelled()
 
     def _become_cancelled(self) -> bool:
         return super().cancel()
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Take over the outcome of the mirai."""
-        if self._is_stopped():
+        assert self._mirai is not None
+        if _is_stopped(self._mirai):
             self._become_cancelled()
         if not self.set_running_or_notify_cancel():
             return
@@ -285,6 +292,10 @@ class _MiraiFuture(concurrent.futures.Future[Any]):
             self.set_exception(error)
         else:
             self.set_result(value)
+
+
+def _is_stopped(mirai: Mirai) -> bool:
+    return isinstance(mirai.data, ErrorValue) and mirai.data == CANCELED
 
 
 class LoopWaker:

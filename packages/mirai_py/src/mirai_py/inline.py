@@ -73,8 +73,15 @@ class Inline:
     def await_room(self) -> None:
         """There always is."""
 
-    def everywhere(self, codes: tuple[Code, ...], body: Parts, at_least: int) -> list[Mirai]:
+    def everywhere(
+        self,
+        codes: tuple[Code, ...],
+        body: Parts,
+        at_least: int,
+        replay: Callable[[Mirai], object] | None = None,
+    ) -> list[Mirai]:
         """Run a task whose names last."""
+        del replay  # no daemon ever connects
         return [self.submit(codes, body, flags=TaskFlag.EVERYWHERE) for _ in range(max(1, at_least))]
 
     def info(self) -> Counts:

@@ -103,6 +103,22 @@ class Barrier:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """An `everywhere` that daemons which connect later run as well.
+
+    Attributes:
+        barrier: its tasks for the daemons of the moment; one that no daemon has been given goes to the next
+            that connects.
+        watch: called with the mirai of each replay.
+    """
+
+    codes: tuple[Code, ...]
+    body: Parts
+    barrier: Barrier
+    watch: Callable[[Mirai], object]
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Where the tasks and daemons of a profile are."""
 

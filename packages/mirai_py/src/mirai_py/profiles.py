@@ -33,6 +33,8 @@ from mirai_py.worker import OPTIONS, check_options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mirai_py.cluster import MiraiCluster
+
 DEFAULT = "default"
 NOTE_SECONDS = 10.0
 # How long daemons get to leave by themselves when their host closes.
@@ -61,6 +63,7 @@ class Profile:
     engine: Dispatcher | Inline = field(init=False)
     started: list[LocalDaemon] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
+    observers: list[Callable[[], object]] = field(default_factory=list)
     closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _cv: nngsock.ConditionVariable | None = None
@@ -89,6 +92,12 @@ class Profile:
     def _notify(self) -> None:
         with self.changed:
             self.changed.notify_all()
+        for observer in self.observers:
+            observer()
+
+    def is_deserted(self) -> bool:
+        """Whether no daemon is connected, and none that was started here can still be."""
+        return not self.engine.info().connections and all(daemon.gone() for daemon in self.started)
 
     def launch(self, n: int, options: dict[str, Any]) -> list[LocalDaemon]:
         """Start `n` daemons here, without waiting for them."""
@@ -590,10 +599,13 @@ def info(compute: str | None = None) -> dict[str, int] | None:
     return {name: getattr(counts, name) for name in counts.__slots__}
 
 
-def status(compute: str | None = None) -> dict[str, Any]:
+def status(compute: str | MiraiCluster | None = None) -> dict[str, Any]:
     """What a person wants to see of a profile: connections, URL, where the tasks are, what they take.
 
     Programs use `info()`: values may be added here.
+
+    Args:
+        compute: the profile, or a cluster; None is the current profile.
 
     Returns:
         connections; daemons, the URL with its real port; mirai: awaiting, executing, completed; memory: used,
@@ -603,7 +615,7 @@ def status(compute: str | None = None) -> dict[str, Any]:
         >>> status("nothing of this name")
         {'connections': 0, 'daemons': 0}
     """
-    profile = find_profile(compute)
+    profile = find_profile(compute if compute is None or isinstance(compute, str) else compute.id)
     if profile is None:
         return {"connections": 0, "daemons": 0}
     counts = profile.engine.info()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 from mirai_py import serial
 from mirai_py.codes import Code, Once, code_of
 from mirai_py.ephemeral import submit_ephemeral
+from mirai_py.errors import is_mirai_error
 from mirai_py.frames import Parts, TaskFlag
 from mirai_py.handles import Mirai, stop_mirai
 from mirai_py.map import MiraiMap, elements, tell
 from mirai_py.profiles import Profile, find_profile, require_profile
 
 Promise = Callable[[Any], object] | tuple[Callable[[Any], object], Callable[[Any], object]]
+_log = logging.getLogger("mirai_py")
 _seeding = threading.Lock()
 _MISSING: Any = object()
 
@@ -112,7 +115,7 @@ def _submit(
     seconds = _seconds(timeout)
     profile = find_profile(compute)
     if profile is None:
-        return submit_ephemeral(*_packed(call, args, named, extras), timeout=seconds)
+        return submit_ephemeral(*packed_call(call, args, named, extras), timeout=seconds)
     return submit_call(profile, call, args, named, extras, seconds, wait=wait)
 
 
@@ -148,7 +151,7 @@ def submit_call(
     engine = profile.engine
     if not wait and engine.room.full:
         return None
-    packed = None if profile.streams.fixed else _packed(call, args, named, extras)
+    packed = None if profile.streams.fixed else packed_call(call, args, named, extras)
     while True:
         if wait:
             engine.await_room()
@@ -172,7 +175,7 @@ def _submit_seeded(
     """The stream goes on only if the task was taken, so that the numbers depend on nothing else."""
     with _seeding:
         stream = profile.streams.peek()
-        packed = _packed(call, args, named, {**(extras or {}), "stream": stream})
+        packed = packed_call(call, args, named, {**(extras or {}), "stream": stream})
         submitted = profile.engine.submit(*packed, timeout=seconds, flags=flags)
         if submitted is not None:
             profile.streams.take()
@@ -257,11 +260,11 @@ def _calls(
     profile: Profile, f: Callable[..., Any] | Once, rows: Any, extras: dict[str, Any] | None
 ) -> list[tuple[tuple[Code, ...], Parts]]:
     if not profile.streams.fixed:
-        return [_packed(f, args, named, extras) for args, named in rows]
+        return [packed_call(f, args, named, extras) for args, named in rows]
     calls = []
     with _seeding:
         for args, named in rows:
-            calls.append(_packed(f, args, named, {**(extras or {}), "stream": profile.streams.take()}))
+            calls.append(packed_call(f, args, named, {**(extras or {}), "stream": profile.streams.take()}))
     return calls
 
 
@@ -272,6 +275,7 @@ def everywhere(
     _args: Mapping[str, Any] | None = None,
     _globals: Mapping[str, Any] | None = None,
     _min: int = 1,
+    _persist: bool = False,
     _compute: str | None = None,
     **kwargs: Any,
 ) -> MiraiMap:
@@ -287,6 +291,7 @@ def everywhere(
         _args: more keyword arguments.
         _globals: names that last.
         _min: least number of daemons to run it, counting ones that connect later.
+        _persist: every daemon that connects later runs it too, before its first task.
         _compute: compute profile; None is the current one.
         kwargs: keyword arguments.
 
@@ -305,9 +310,17 @@ def everywhere(
     call = _checked_call(expr, args)
     if isinstance(_min, bool) or not isinstance(_min, int) or _min < 1:
         raise ValueError(f"`_min` must be a whole number, 1 or greater, not {_min!r}")
+    if not isinstance(_persist, bool):
+        raise TypeError(f"`_persist` must be True or False, not {_persist!r}")
     profile = require_profile(_compute)
-    codes, body = _packed(call, args, _merged(kwargs, _args), _extras(_globals))
-    return MiraiMap(profile.engine.everywhere(codes, body, _min), None)
+    codes, body = packed_call(call, args, _merged(kwargs, _args), _extras(_globals))
+    replay = _log_failure if _persist else None
+    return MiraiMap(profile.engine.everywhere(codes, body, _min, replay), None)
+
+
+def _log_failure(replayed: Mirai) -> None:
+    if is_mirai_error(replayed.data):
+        _log.warning("everywhere() failed on a daemon that connected later: %s", replayed.data.traceback)
 
 
 def _checked_call(expr: Any, args: tuple[Any, ...]) -> Any:
@@ -358,9 +371,17 @@ def _seconds(timeout: Any) -> float | None:
     return float(timeout) / 1000
 
 
-def _packed(
-    call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], extras: dict[str, Any] | None
+def packed_call(
+    call: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    extras: dict[str, Any] | None = None,
 ) -> tuple[tuple[Code, ...], Parts]:
+    """The codes of a call, and its arguments as bytes.
+
+    Raises:
+        MiraiSerializationError: the function or an argument cannot be sent.
+    """
     once: list[Code] = []
     body = serial.dump_call(args, kwargs, extras, once)
     return (code_of(call), *once), body
