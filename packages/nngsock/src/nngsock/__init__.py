@@ -1,5 +1,7 @@
 """Messages between processes: NNG sockets with asynchronous operations, a port of R's nanonext."""
 
+import typing
+
 from nngsock._version import __version__
 from nngsock.aio import Aio, RecvAio, SendAio
 from nngsock.custom import SerialConfig, serial_config
@@ -63,6 +65,32 @@ from nngsock.sync import (
 from nngsock.transfer import recv, recv_aio, send, send_aio
 from nngsock.util import ip_addr, is_nano, mclock, msleep, nng_version, parse_url, random
 
+if typing.TYPE_CHECKING:
+    from nngsock.http import (
+        Handler,
+        HttpRequest,
+        NcurlAio,
+        NcurlResult,
+        NcurlSession,
+        Server,
+        StreamConnection,
+        WsConnection,
+        format_sse,
+        handler,
+        handler_directory,
+        handler_file,
+        handler_inline,
+        handler_redirect,
+        handler_stream,
+        handler_ws,
+        http_server,
+        is_ncurl_session,
+        ncurl,
+        ncurl_aio,
+        ncurl_session,
+        transact,
+    )
+
 __all__ = (
     "UNRESOLVED",
     "Aio",
@@ -70,8 +98,13 @@ __all__ = (
     "Context",
     "Dialer",
     "ErrorValue",
+    "Handler",
+    "HttpRequest",
     "Listener",
     "Monitor",
+    "NcurlAio",
+    "NcurlResult",
+    "NcurlSession",
     "NngCanceledError",
     "NngError",
     "NngPermissionError",
@@ -85,7 +118,10 @@ __all__ = (
     "RecvAio",
     "SendAio",
     "SerialConfig",
+    "Server",
     "Socket",
+    "StreamConnection",
+    "WsConnection",
     "__version__",
     "as_completed",
     "call_aio",
@@ -101,16 +137,29 @@ __all__ = (
     "cv_signal",
     "cv_value",
     "dial",
+    "format_sse",
     "forward",
+    "handler",
+    "handler_directory",
+    "handler_file",
+    "handler_inline",
+    "handler_redirect",
+    "handler_stream",
+    "handler_ws",
+    "http_server",
     "ip_addr",
     "is_aio",
     "is_error_value",
     "is_nano",
+    "is_ncurl_session",
     "is_nul_byte",
     "listen",
     "mclock",
     "monitor",
     "msleep",
+    "ncurl",
+    "ncurl_aio",
+    "ncurl_session",
     "nng_error",
     "nng_version",
     "on_message",
@@ -139,6 +188,7 @@ __all__ = (
     "stop_request",
     "subscribe",
     "survey_time",
+    "transact",
     "unresolved",
     "unsubscribe",
     "until",
@@ -146,3 +196,45 @@ __all__ = (
     "wait",
     "wait_",
 )
+
+# What is imported when it is first asked for, since most programs do without.
+_LAZY = dict.fromkeys(
+    (
+        "Handler",
+        "HttpRequest",
+        "NcurlAio",
+        "NcurlResult",
+        "NcurlSession",
+        "Server",
+        "StreamConnection",
+        "WsConnection",
+        "format_sse",
+        "handler",
+        "handler_directory",
+        "handler_file",
+        "handler_inline",
+        "handler_redirect",
+        "handler_stream",
+        "handler_ws",
+        "http_server",
+        "is_ncurl_session",
+        "ncurl",
+        "ncurl_aio",
+        "ncurl_session",
+        "transact",
+    ),
+    "nngsock.http",
+)
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'nngsock' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_LAZY]

@@ -12,7 +12,7 @@ from nngsock.modes import receive_mode, send_mode
 from nngsock.operation import DEFAULT
 from nngsock.sync import ConditionVariable
 
-__all__ = ("recv", "recv_aio", "send", "send_aio")
+__all__ = ("milliseconds", "recv", "recv_aio", "send", "send_aio")
 
 
 def send(
@@ -85,9 +85,9 @@ def send_aio(
         The operation, which goes on if this object is dropped.
     """
     channel = channel_of(con)
-    milliseconds = DEFAULT if timeout is None else _milliseconds("timeout", timeout)
+    limit = DEFAULT if timeout is None else milliseconds("timeout", timeout)
     message = channel.encode(send_mode(mode), data, pipe)
-    return SendAio(channel.send(message, milliseconds), con)
+    return SendAio(channel.send(message, limit), con)
 
 
 def recv_aio(
@@ -111,8 +111,8 @@ def recv_aio(
     name = receive_mode(mode)
     if cv is not None and not isinstance(cv, ConditionVariable):
         raise TypeError(f"`cv` is not a valid Condition Variable: {cv!r}")
-    milliseconds = DEFAULT if timeout is None else _milliseconds("timeout", timeout)
-    operation = channel.receive(milliseconds)
+    limit = DEFAULT if timeout is None else milliseconds("timeout", timeout)
+    operation = channel.receive(limit)
     if cv is not None and not operation.when_done(cv.signal):
         cv.signal()
     return RecvAio(operation, con, channel, name)
@@ -122,10 +122,11 @@ def _timeout(name: str, block: bool | float | None) -> int | None:
     """Milliseconds to wait, or None for not at all."""
     if block is None or block is False:
         return None
-    return DEFAULT if block is True else _milliseconds(name, block)
+    return DEFAULT if block is True else milliseconds(name, block)
 
 
-def _milliseconds(name: str, value: float) -> int:
+def milliseconds(name: str, value: float) -> int:
+    """An argument that is a number of milliseconds, as a whole number from -1, which is for ever."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"`{name}` must be a number of milliseconds, not {value!r}")
     return max(int(value), -1)
