@@ -125,7 +125,7 @@ def install_all(session: nox.Session, *others: str) -> None:
 @nox.session(python=PYTHONS)
 def integration(session: nox.Session) -> None:
     """All five layers together: the tests that cross them."""
-    install_all(session, *TEST_GROUP)
+    install_all(session, "dask", "scikit-learn", *TEST_GROUP)
     run_tests(session, ROOT / "tests")
 
 

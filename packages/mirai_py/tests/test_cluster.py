@@ -509,12 +509,3 @@ def test_cancelling_the_asyncio_task_ends_the_task(gate):
 
         asyncio.run(main())
         assert cluster.submit(abs, -1).result(30) == 1
-
-
-def test_dask_computes_on_it(cluster):
-    dask = pytest.importorskip("dask")
-    pids = [dask.delayed(os.getpid)(dask_key_name=f"pid-{i}") for i in range(10)]
-    total = dask.delayed(sum)([dask.delayed(pow)(i, 2) for i in range(10)])
-    value, *found = dask.compute(total, *pids, scheduler=cluster)
-    assert value == 285
-    assert os.getpid() not in found

@@ -7,7 +7,14 @@ with mirai_py.daemons(4):
 """
 
 from mirai_py._version import __version__
-from mirai_py.cluster import BrokenClusterError, MiraiCluster, MiraiNode, make_cluster, stop_cluster
+from mirai_py.cluster import (
+    BrokenClusterError,
+    MiraiCluster,
+    MiraiNode,
+    make_cluster,
+    register_joblib,
+    stop_cluster,
+)
 from mirai_py.codes import Once, once
 from mirai_py.collect import collect_mirai, race_mirai
 from mirai_py.errors import (
@@ -21,6 +28,7 @@ from mirai_py.errors import (
     MiraiMapError,
     MiraiSerializationError,
     MiraiTimeoutError,
+    MissingExtraError,
     is_error_value,
     is_mirai_error,
     is_mirai_interrupt,
@@ -78,6 +86,7 @@ __all__ = (
     "MiraiNode",
     "MiraiSerializationError",
     "MiraiTimeoutError",
+    "MissingExtraError",
     "Once",
     "__version__",
     "as_completed",
@@ -106,6 +115,7 @@ __all__ = (
     "on_daemon",
     "once",
     "race_mirai",
+    "register_joblib",
     "require_daemons",
     "status",
     "stop_cluster",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mirai_py.codes import Once, once
 from mirai_py.dispatcher import Dispatcher
-from mirai_py.errors import MiraiException, is_error_value, raised
+from mirai_py.errors import MiraiException, MissingExtraError, is_error_value, raised
 from mirai_py.handles import Mirai, MiraiFuture, callbacks
 from mirai_py.lifetime import is_forked
 from mirai_py.profiles import Profile, daemons, require_profile, reset
@@ -406,3 +406,27 @@ def make_cluster(
 def stop_cluster(cl: MiraiCluster) -> None:
     """Stop a cluster once what was submitted to it is done: the same as its `shutdown()`."""
     cl.shutdown()
+
+
+def register_joblib() -> None:
+    """Make daemons a backend of joblib named "mirai", and so of scikit-learn.
+
+    `joblib.parallel_config("mirai", compute=None)` then runs what is parallel on the daemons of a compute
+    profile: as many at once as there are daemons, whatever is nested in a task one after the other.
+
+    Raises:
+        MissingExtraError: joblib is not installed.
+
+    Example:
+        >>> register_joblib()  # doctest: +SKIP
+        >>> with daemons(2), joblib.parallel_config("mirai"):  # doctest: +SKIP
+        ...     joblib.Parallel()(joblib.delayed(abs)(x) for x in range(-3, 0))
+        [3, 2, 1]
+    """
+    try:
+        import joblib
+
+        from mirai_py.joblib_backend import MiraiBackend
+    except ImportError as error:
+        raise MissingExtraError("joblib", "joblib") from error
+    joblib.register_parallel_backend("mirai", MiraiBackend)

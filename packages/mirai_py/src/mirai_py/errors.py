@@ -35,6 +35,13 @@ class MiraiLaunchError(MiraiException, RuntimeError):
     """A daemon could not be started, or ended before it had connected."""
 
 
+class MissingExtraError(MiraiException, ImportError):
+    """A package is not installed that this feature needs."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'this needs {package}, which is not installed: pip install "mirai-nng[{extra}]"')
+
+
 class MiraiTimeoutError(MiraiException, TimeoutError):
     """The task did not finish within its `_timeout`."""
 
