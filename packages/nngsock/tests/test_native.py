@@ -136,6 +136,20 @@ for wait in (lambda: nngsock.recv(s, block=True), nngsock.recv_aio(s).call, nngs
 s, t = nngsock.socket('pair', listen=url), nngsock.socket('pair', dial=url)
 nngsock.on_pipe(s, print); m = nngsock.monitor(t, nngsock.cv())
 """,
+    "connections in the making": """
+import socket
+s = nngsock.socket('poly', listen=url)
+silent = [socket.socket(socket.AF_UNIX) for _ in range(200)]
+for peer in silent:
+    peer.connect(url.removeprefix('ipc://'))
+dialers = [nngsock.socket('poly', dial=url) for _ in range(20)]
+""",
+    "raw sockets of pynng beside ours": """
+import pynng
+p, s = pynng.Pair1(listen=url), nngsock.socket('pair1', dial=url)
+p.add_post_pipe_connect_cb(lambda pipe: None)
+p.add_post_pipe_remove_cb(lambda pipe: None)
+""",
     "a waiting event loop": """
 import asyncio
 s = nngsock.socket('pair', listen=url)

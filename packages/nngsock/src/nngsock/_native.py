@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import pynng.nng
 from pynng import ffi, lib
 
-__all__ = ("NONBLOCK", "ffi", "lib", "life", "new", "nng", "strerror", "text")
+__all__ = ("NONBLOCK", "end", "ffi", "lib", "life", "new", "nng", "strerror", "text")
 
 NONBLOCK: int = lib.NNG_FLAG_NONBLOCK
 new = ffi.new
@@ -64,11 +64,39 @@ def _after_fork_in_child() -> None:
     life.forked = life.halted = True
     for name in vars(nng):
         setattr(nng, name, refuse)
-    atexit.unregister(pynng.nng._pynng_atexit)  # noqa: SLF001 - it would wait for ever for threads of the parent
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+# pynng ends the library as the interpreter exits. That waits for ever in a forked child, and aborts the
+# process when a connection is being made in that moment (NNG stops its timers before its callbacks).
+# All that it is for is that no callback comes into a dead interpreter: `completion` sees to that.
+atexit.unregister(pynng.nng._pynng_atexit)  # noqa: SLF001
+
+
+def end() -> None:
+    """End the library as the interpreter exits, as pynng would, if that is needed and safe.
+
+    It is if only pynng itself has been used, or still has sockets open, whose callbacks may come at any time.
+    """
+    if not life.started or _has_sockets():
+        lib.nng_fini()
+
+
+def _has_sockets() -> bool:
+    """Whether any socket is open in this process; also if the library cannot tell."""
+    root = new("nng_stat **")
+    if lib.nng_stats_get(root):
+        return True
+    try:
+        child = lib.nng_stat_child(root[0])
+        while child and text(lib.nng_stat_name(child)) != "socket":
+            child = lib.nng_stat_next(child)
+        return bool(child)
+    finally:
+        lib.nng_stats_free(root[0])
 
 
 def text(pointer: Any) -> str:

@@ -3,17 +3,17 @@
 The callback gets an integer key into `pending`, never a pointer to a Python object: a key that is gone
 is ignored where a stale handle would crash. An aio works on one operation at a time, and is kept for the
 next when neither its callback nor a canceller still uses it. None is ever freed: reaping wakes another
-thread for each message, and aborts the process if `nng_fini` comes before it is done. So there are as many
-as there once were operations under way.
+thread for each message. So there are as many as there once were operations under way.
 """
 
 from __future__ import annotations
 
 import atexit
 import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
-from nngsock._native import ffi, lib, life, new
+from nngsock._native import end, ffi, lib, life, new
 from nngsock.callbacks import log_exception, stop_thread
 from nngsock.errors import check
 
@@ -29,6 +29,8 @@ _cast = ffi.cast
 _alloc_aio = lib.nng_aio_alloc
 _keys = itertools.count(1)
 _idle: list[tuple[int, Any]] = []
+_DRAINING_SECONDS = 0.3
+_drained = threading.Event()  # at exit: no callback is outstanding
 
 # What NNG works on, by key: each is called, once, when its aio has completed.
 pending: dict[int, Callable[[], None]] = {}
@@ -38,6 +40,8 @@ def _complete(pointer: Any) -> None:
     done = pending.pop(int(_cast(_UINTPTR, pointer)), None)
     if done is not None:
         done()
+    if life.closing and not pending:
+        _drained.set()
 
 
 def _make_callback() -> tuple[Any, dict[Any, Any]]:
@@ -73,13 +77,16 @@ at_exit = _at_exit.append
 
 
 def _exit() -> None:
-    """End everything that is under way, so that pynng's `nng_fini`, which comes next, waits for nothing."""
+    """End everything under way, and see the last callback: none may come into a dead interpreter."""
     if life.forked:
         return
     life.close()
     stop_thread()
-    for end in reversed(_at_exit):
-        end()
+    for end_part in reversed(_at_exit):
+        end_part()
+    if pending:
+        _drained.wait(_DRAINING_SECONDS)
+    end()
 
 
 atexit.register(_exit)
