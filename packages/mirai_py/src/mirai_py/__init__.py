@@ -43,6 +43,7 @@ from mirai_py.handles import (
     stop_mirai,
     unresolved,
 )
+from mirai_py.imap import mirai_imap
 from mirai_py.launch import LocalDaemon
 from mirai_py.map import MiraiMap
 from mirai_py.profiles import (
@@ -108,6 +109,7 @@ __all__ = (
     "local_url",
     "make_cluster",
     "mirai",
+    "mirai_imap",
     "mirai_map",
     "nextcode",
     "nextget",

@@ -7,6 +7,7 @@ seeded with a digest of it; numpy is neither needed nor imported.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import secrets
 import sys
@@ -41,6 +42,16 @@ class Streams:
     def peek(self) -> Stream:
         """The stream that `take` gives next."""
         return self._next
+
+    def ahead(self) -> Iterator[Stream]:
+        """The streams that `take` gives next, without taking them."""
+        first = self._next
+        return (first._replace(counter=counter) for counter in itertools.count(first.counter))
+
+    def skip(self, number: int) -> None:
+        """Take this many."""
+        with self._lock:
+            self._next = self._next._replace(counter=self._next.counter + number)
 
     def take(self) -> Stream:
         """The current stream; the next call gives another."""

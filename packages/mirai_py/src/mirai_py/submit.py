@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mirai_py import serial
@@ -111,8 +111,8 @@ def _submit(
 ) -> Mirai | None:
     call = _checked_call(expr, args)
     named = _merged(kwargs, more)
-    extras = _extras(names)
-    seconds = _seconds(timeout)
+    extras = extras_of(names)
+    seconds = seconds_of(timeout)
     profile = find_profile(compute)
     if profile is None:
         return submit_ephemeral(*packed_call(call, args, named, extras), timeout=seconds)
@@ -219,16 +219,9 @@ def mirai_map(
         ...     mirai_map({"a": 1, "b": 2}, lambda x: x + 1).collect()
         {'a': 2, 'b': 3}
     """
-    if not callable(f) and not isinstance(f, Once):
-        raise TypeError(f"`f` must be a function or other callable, not {type(f).__name__}")
-    if isinstance(_args, str) or not isinstance(_args, Mapping | Sequence | None):
-        raise TypeError(f"`_args` must be a mapping or a sequence, not {type(_args).__name__}")
+    rows, names = rows_of(x, f, _args, kwargs)
     profile = require_profile(_compute)
-    behind = () if _args is None or isinstance(_args, Mapping) else tuple(_args)
-    constant = _merged(kwargs, _args if isinstance(_args, Mapping) else None)
-    found, names = elements(x)
-    rows = ((args + behind, {**constant, **named}) for args, named in found)
-    extras, seconds = _extras(_globals), _seconds(_timeout)
+    extras, seconds = extras_of(_globals), seconds_of(_timeout)
     if profile.engine.room.capacity is None:
         calls = _calls(profile, f, rows, extras)
         mirais = profile.engine.submit_all(calls, timeout=seconds, flags=TaskFlag.MAP)
@@ -238,6 +231,24 @@ def mirai_map(
         for each in mirais:
             tell(each, _promise)
     return MiraiMap(mirais, names)
+
+
+def rows_of(
+    x: Any, f: Any, more: Mapping[str, Any] | Sequence[Any] | None, kwargs: dict[str, Any]
+) -> tuple[Iterator[tuple[tuple[Any, ...], dict[str, Any]]], list[str] | None]:
+    """The arguments of each call that a map makes, taken from `x` one by one, and the names of its elements.
+
+    Raises:
+        TypeError: `f` is no function, or `x` nothing to map over.
+    """
+    if not callable(f) and not isinstance(f, Once):
+        raise TypeError(f"`f` must be a function or other callable, not {type(f).__name__}")
+    if isinstance(more, str) or not isinstance(more, Mapping | Sequence | None):
+        raise TypeError(f"`_args` must be a mapping or a sequence, not {type(more).__name__}")
+    behind = () if more is None or isinstance(more, Mapping) else tuple(more)
+    constant = _merged(kwargs, more if isinstance(more, Mapping) else None)
+    found, names = elements(x)
+    return ((args + behind, {**constant, **named}) for args, named in found), names
 
 
 def _submit_bounded(
@@ -261,10 +272,13 @@ def _calls(
 ) -> list[tuple[tuple[Code, ...], Parts]]:
     if not profile.streams.fixed:
         return [packed_call(f, args, named, extras) for args, named in rows]
-    calls = []
-    with _seeding:
-        for args, named in rows:
-            calls.append(packed_call(f, args, named, {**(extras or {}), "stream": profile.streams.take()}))
+    with _seeding:  # the streams go on only if all can be sent
+        streams = profile.streams.ahead()
+        calls = [
+            packed_call(f, args, named, {**(extras or {}), "stream": stream})
+            for (args, named), stream in zip(rows, streams, strict=False)
+        ]
+        profile.streams.skip(len(calls))
     return calls
 
 
@@ -313,7 +327,7 @@ def everywhere(
     if not isinstance(_persist, bool):
         raise TypeError(f"`_persist` must be True or False, not {_persist!r}")
     profile = require_profile(_compute)
-    codes, body = packed_call(call, args, _merged(kwargs, _args), _extras(_globals))
+    codes, body = packed_call(call, args, _merged(kwargs, _args), extras_of(_globals))
     replay = _log_failure if _persist else None
     return MiraiMap(profile.engine.everywhere(codes, body, _min, replay), None)
 
@@ -344,7 +358,8 @@ def _merged(kwargs: dict[str, Any], more: Mapping[str, Any] | None) -> dict[str,
     return {**kwargs, **more}
 
 
-def _extras(names: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def extras_of(names: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What goes beside the arguments of a call: names visible to its code."""
     if names is None:
         return None
     if not isinstance(names, Mapping):
@@ -361,7 +376,8 @@ def _check_names(argument: str, names: Mapping[str, Any]) -> None:
             )
 
 
-def _seconds(timeout: Any) -> float | None:
+def seconds_of(timeout: Any) -> float | None:
+    """A timeout in milliseconds as seconds."""
     if timeout is None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
