@@ -37,7 +37,7 @@ from mirai_py import daemons, info, mirai, status
         ((1,), {"remote": []}, ValueError, "`remote` is not available in this version"),
         ((1,), {"tls": "x"}, ValueError, "`tls` is not available in this version"),
         ((1,), {"serial": "x"}, ValueError, "`serial` is not available in this version"),
-        ((1,), {"dispatcher": False}, ValueError, "`dispatcher=False` is not available"),
+        ((1,), {"dispatcher": 0}, TypeError, "`dispatcher` must be True or False"),
     ],
 )
 def test_bad_arguments_are_named_and_nothing_is_set(arguments, options, error, told, fresh):

@@ -72,7 +72,12 @@ class Dispatcher:
         on_resolved: called (not under the lock) with the number of mirais that were resolved.
         max_batch: the most tasks in one message.
         memory: bytes of waiting tasks from which on no more are let in; None for no bound.
+
+    Attributes:
+        binds: a task belongs to its daemon: see `direct.py`.
     """
+
+    binds = False
 
     def __init__(
         self,
@@ -143,7 +148,7 @@ class Dispatcher:
             if self.room.full:
                 return None
             self._tasks[task.id] = task
-            self._queue.append(task)
+            self._enqueue([task])
             self._awaiting += 1
             self.room.add(task.size)
             if self._idle:
@@ -166,7 +171,7 @@ class Dispatcher:
             if self._closed:
                 return _all_reset(tasks)
             self._tasks.update((task.id, task) for task in tasks)
-            self._queue.extend(tasks)
+            self._enqueue(tasks)
             self._awaiting += len(tasks)
             self.room.add(sum(task.size for task in tasks))
             self._pump()
@@ -218,6 +223,9 @@ class Dispatcher:
             self._pump()
         timer.after(_EVERYWHERE_PATIENCE_SECONDS, lambda: self._warn_of(barrier, number))
         return [task.mirai for task in tasks]
+
+    def _enqueue(self, tasks: Sequence[Task]) -> None:
+        self._queue.extend(tasks)
 
     def _task(self, mirai: Mirai, codes: tuple[Code, ...], body: Parts, flags: int = TaskFlag.NONE) -> Task:
         size = KEY_SIZE + sum(map(len, body))
@@ -301,9 +309,13 @@ class Dispatcher:
                 if peer.who is not None:
                     self._queue_control(peer, [frames.head(Kind.EXIT)])
 
+    def _release_bound(self, peer: Peer) -> None:
+        """Give to others what was bound to a daemon that leaves."""
+
     def _send_away(self, peer: Peer) -> None:
         peer.state = PeerState.LEAVING
         self._idle.pop(peer.pipe, None)
+        self._release_bound(peer)
         self._queue_control(peer, [frames.head(Kind.EXIT)])
 
     def close(self) -> None:
@@ -507,6 +519,7 @@ class Dispatcher:
         """A daemon goes: it gets no task any more, and may close once it has none."""
         peer.state = PeerState.LEAVING
         self._idle.pop(peer.pipe, None)
+        self._release_bound(peer)
         if not peer.running:
             self._queue_control(peer, [frames.head(Kind.LEAVE_OK)])
 
@@ -526,8 +539,12 @@ class Dispatcher:
             self._idle.pop(pipe, None)
             if peer.who is not None:
                 self._connected -= 1
-            tasks = list(peer.running.values())
+            # What was bound to it shares the fate of what it runs.
+            tasks = [*peer.running.values(), *peer.bound]
+            self._awaiting -= len(peer.bound)
+            self._executing += len(peer.bound)
             peer.running.clear()
+            peer.bound.clear()
             orphans = self._leave_barriers(peer)
             self._pump()
         self._announce(orphans)
@@ -566,7 +583,8 @@ class Dispatcher:
 
         def ended(end: dict[str, Any]) -> None:
             if end:
-                self._settle(tasks, _begun(tasks, local.started()), local.finished(), detail | end)
+                begun = len(tasks) if self.binds else _begun(tasks, local.started())
+                self._settle(tasks, begun, local.finished(), detail | end)
             else:  # a process that is lost but lives may still begin what it holds
                 self._settle(tasks, len(tasks), {}, detail)
 
@@ -608,7 +626,7 @@ class Dispatcher:
         blocked: list[Peer] = []
         while self._queue and self._idle:
             _, peer = self._idle.popitem()
-            batch = self._take(peer)
+            batch = self._take(peer, self._queue, self._connected)
             if batch:
                 self._assign(peer, batch)
             else:
@@ -618,9 +636,8 @@ class Dispatcher:
         if self._idle and not self._queue:
             self._consider_recall()
 
-    def _take(self, peer: Peer) -> list[Task]:
+    def _take(self, peer: Peer, queue: deque[Task | Barrier] | deque[Task], sharers: int) -> list[Task]:
         """The next task, with as many short ones behind it as fit; empty if there is none for this daemon."""
-        queue = self._queue
         batch: list[Task] = []
         taken = 0
         budget, share = BATCH_SECONDS, 1
@@ -632,7 +649,7 @@ class Dispatcher:
                     batch.append(item.members[0])
                     self._leave_barrier(item, item.members[0])
                 break
-            if item.mirai.done():
+            if item.mirai.done() and not self.binds:
                 queue.popleft()
                 continue
             expected = self._expected(item)
@@ -641,7 +658,7 @@ class Dispatcher:
                 if budget < 0:
                     break
             elif expected <= SHORT_SECONDS:
-                share = min(self._max_batch, -(-len(queue) // max(1, self._connected)))
+                share = min(self._max_batch, -(-len(queue) // max(1, sharers)))
             queue.popleft()
             batch.append(item)
             taken += item.size

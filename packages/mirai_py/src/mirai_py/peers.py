@@ -52,6 +52,7 @@ class Peer:
 
     Attributes:
         running: what was sent to it and is not resolved by it, in the order in which it runs that.
+        bound: tasks that are for it alone and have not been sent, where there is no dispatcher.
         known: codes that it has.
         heard: when its last result came.
         controls: control frames that wait until the one under way is acknowledged.
@@ -67,6 +68,7 @@ class Peer:
     state: PeerState = PeerState.GREETING
     who: Identity | None = None
     running: dict[int, Task] = field(default_factory=dict)
+    bound: deque[Task] = field(default_factory=deque)
     known: set[bytes] = field(default_factory=set)
     heard: float = 0.0
     controls: deque[Parts] = field(default_factory=deque)

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import nngsock
+from mirai_py.direct import Direct
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.errors import DaemonsNotSetError, MiraiException, MiraiLaunchError
 from mirai_py.evaluate import in_map
@@ -58,6 +59,7 @@ class Profile:
     threads: int | None
     max_batch: int
     memory: float | None = None
+    dispatcher: bool = True
     url: str = ""
     host: Host | None = None
     engine: Dispatcher | Inline = field(init=False)
@@ -72,7 +74,8 @@ class Profile:
         """Open the socket and the dispatcher."""
         claim_process()
         self.host = host = Host(url)
-        self.engine = Dispatcher(
+        engine = Dispatcher if self.dispatcher else Direct
+        self.engine = engine(
             send=host.send,
             cut=host.cut,
             token=self.token,
@@ -243,7 +246,9 @@ def daemons(
         url: where to listen for daemons that are started elsewhere, for example "tcp://0.0.0.0:0". Port 0
             takes a free one: see `status()`.
         remote: how to start daemons elsewhere.
-        dispatcher: True.
+        dispatcher: one queue for all daemons, at no cost. False binds each task to a daemon when it is
+            submitted, in turn and whatever that daemon is doing: such a task is not cancelled, and lost with
+            its daemon. Only for programs that count on this.
         sync: evaluate in this process, at once, for debugging.
         seed: makes the random numbers of each task reproducible, whatever runs where.
         memory: bound of the queue in MB (1 MB = 1e6 bytes): once what waits has reached it, `mirai` waits
@@ -278,10 +283,6 @@ def daemons(
     address = _address_of(url)
     if not isinstance(dispatcher, bool):
         raise TypeError(f"`dispatcher` must be True or False, not {dispatcher!r}")
-    if not dispatcher:
-        raise ValueError(
-            "`dispatcher=False` is not available: the dispatcher runs inside this process at no cost"
-        )
     _check_daemon_args(daemon_args)
     if number == 0 and address is None and not sync:
         reset(name, order=n is None)
@@ -296,7 +297,8 @@ def daemons(
         daemon_args,
         threads,
         _batch_of(batch),
-        _memory_of(memory),
+        _memory_of(memory) if dispatcher else None,
+        dispatcher,
     )
     reset(name)
     _set_up(profile, address, number, sync=sync)
@@ -581,11 +583,12 @@ def local_daemons(compute: str, stack: ExitStack) -> None:
     stack.enter_context(with_daemons(compute))
 
 
-def info(compute: str | None = None) -> dict[str, int] | None:
+def info(compute: str | None = None) -> dict[str, int | None] | None:
     """Counts of daemons and tasks; None if the profile is not set.
 
     Returns:
-        connections, cumulative (all daemons that ever connected), awaiting, executing, completed.
+        connections, cumulative (all daemons that ever connected), awaiting, executing, completed; without
+        dispatcher, only the first is known, the others are None.
 
     Example:
         >>> with daemons(2):
@@ -596,7 +599,8 @@ def info(compute: str | None = None) -> dict[str, int] | None:
     if profile is None:
         return None
     counts = profile.engine.info()
-    return {name: getattr(counts, name) for name in counts.__slots__}
+    known = ("connections",) if isinstance(profile.engine, Direct) else counts.__slots__
+    return {name: getattr(counts, name) if name in known else None for name in counts.__slots__}
 
 
 def status(compute: str | MiraiCluster | None = None) -> dict[str, Any]:
@@ -619,6 +623,8 @@ def status(compute: str | MiraiCluster | None = None) -> dict[str, Any]:
     if profile is None:
         return {"connections": 0, "daemons": 0}
     counts = profile.engine.info()
+    if isinstance(profile.engine, Direct):
+        return {"connections": counts.connections, "daemons": profile.url}
     return {
         "connections": counts.connections,
         "daemons": profile.url,
@@ -655,7 +661,7 @@ def nextget(x: str, compute: str = DEFAULT) -> Any:
     if x == "url":
         return profile.url
     if x == "dispatcher":
-        return isinstance(profile.engine, Dispatcher)
+        return isinstance(profile.engine, Dispatcher) and not isinstance(profile.engine, Direct)
     if x == "stream":
         return profile.streams.peek()
     if x == "env":

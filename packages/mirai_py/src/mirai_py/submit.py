@@ -329,7 +329,8 @@ def everywhere(
     profile = require_profile(_compute)
     codes, body = packed_call(call, args, _merged(kwargs, _args), extras_of(_globals))
     replay = _log_failure if _persist else None
-    return MiraiMap(profile.engine.everywhere(codes, body, _min, replay), None)
+    at_least = _min if profile.dispatcher else max(_min, profile.n)
+    return MiraiMap(profile.engine.everywhere(codes, body, at_least, replay), None)
 
 
 def _log_failure(replayed: Mirai) -> None:
