@@ -103,6 +103,38 @@ def sockets(connect):
     return connect("pair1")
 
 
+class Certificates:
+    """Certificates for 127.0.0.1, localhost and ::1, and one of a client, as `tls_config` takes them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.server, self.ca = self.read("server")
+        self.other, self.other_ca = self.read("other")
+        self.worker, self.worker_ca = self.read("worker")
+
+    def read(self, name):
+        text = (self.folder / f"{name}.pem").read_text()
+        certificate, begin, key = text.partition("-----BEGIN PRIVATE KEY-----")
+        return (certificate, begin + key), (certificate, "")
+
+
+@pytest.fixture
+def certificates():
+    return Certificates(Path(__file__).parent / "data" / "tls")
+
+
+@pytest.fixture
+def client(certificates):
+    """The configuration of a client that trusts `server`."""
+    return nngsock.tls_config(client=certificates.ca)
+
+
+@pytest.fixture
+def server(certificates):
+    """The configuration of a server for this machine."""
+    return nngsock.tls_config(server=certificates.server)
+
+
 @pytest.fixture
 def logged():
     """The texts of exceptions that are logged."""

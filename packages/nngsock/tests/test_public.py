@@ -13,6 +13,8 @@ MODULES = [m.name for m in pkgutil.walk_packages(nngsock.__path__, "nngsock.")]
 def imported(module):
     if module.startswith("nngsock.http"):
         pytest.importorskip("aiohttp")
+    if module == "nngsock.cert":
+        pytest.importorskip("cryptography")
     return importlib.import_module(module)
 
 

@@ -4,6 +4,7 @@ import typing
 
 from nngsock._version import __version__
 from nngsock.aio import Aio, RecvAio, SendAio
+from nngsock.cert import write_cert
 from nngsock.custom import SerialConfig, serial_config
 from nngsock.endpoints import Dialer, Listener, close, dial, listen, reap, start
 from nngsock.errors import (
@@ -62,8 +63,10 @@ from nngsock.sync import (
     wait,
     wait_,
 )
+from nngsock.tls import TlsConfig, tls_config
 from nngsock.transfer import recv, recv_aio, send, send_aio
-from nngsock.util import ip_addr, is_nano, mclock, msleep, nng_version, parse_url, random
+from nngsock.url import parse_url
+from nngsock.util import ip_addr, is_nano, mclock, msleep, nng_version, random
 
 if typing.TYPE_CHECKING:
     from nngsock.http import (
@@ -122,6 +125,7 @@ __all__ = (
     "Socket",
     "StreamConnection",
     "WsConnection",
+    "TlsConfig",
     "__version__",
     "as_completed",
     "call_aio",
@@ -188,6 +192,7 @@ __all__ = (
     "stop_request",
     "subscribe",
     "survey_time",
+    "tls_config",
     "transact",
     "unresolved",
     "unsubscribe",
@@ -195,6 +200,7 @@ __all__ = (
     "until_",
     "wait",
     "wait_",
+    "write_cert",
 )
 
 # What is imported when it is first asked for, since most programs do without.

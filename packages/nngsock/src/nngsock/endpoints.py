@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import threading
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from nngsock._native import NONBLOCK, new, nng, text
 from nngsock.errors import (
     EADDRINUSE,
+    EBUSY,
     ECLOSED,
     EINVAL,
     ENOENT,
@@ -24,6 +26,8 @@ from nngsock.errors import (
     nng_error,
 )
 from nngsock.sync import acquire
+from nngsock.tls import TlsConfig
+from nngsock.url import parse_url
 
 if TYPE_CHECKING:
     from nngsock.sockets import Socket
@@ -32,6 +36,8 @@ __all__ = ("Dialer", "Endpoint", "EndpointList", "Listener", "close", "dial", "l
 
 DEFAULT_URL: Final = "inproc://nanonext"
 IPC_SCHEMES: Final = ("ipc://", "unix://")
+_WEBSOCKET_PORT_0: Final = re.compile(r"(wss?://(?:\[[^]]*]|[^/:]*)):0(?=/|$)")
+TLS_SCHEMES: Final = ("tls+tcp", "wss")
 
 
 class Endpoint:
@@ -39,11 +45,13 @@ class Endpoint:
 
     Attributes:
         handle: NNG's dialer or listener.
+        tls: Its TLS configuration; None for none.
     """
 
-    __slots__ = ("__weakref__", "_state", "_url", "handle")
+    __slots__ = ("__weakref__", "_state", "_url", "handle", "tls")
 
     kind: str
+    tls_mode: str
 
     def __init__(self, socket: Socket, url: str) -> None:
         pointer = new(f"nng_{self.kind} *")
@@ -52,6 +60,7 @@ class Endpoint:
         self.handle = pointer[0]
         self._state = "not started"
         self._url = url
+        self.tls: TlsConfig | None = None
 
     def __repr__(self) -> str:
         return (
@@ -84,6 +93,21 @@ class Endpoint:
         nng.strfree(out[0])
         self._url = url
         return url
+
+    def use_tls(self, config: TlsConfig) -> None:
+        """Encrypt its connections; see the option "tls-config".
+
+        Raises:
+            NngError: 9 its address is not one of tls+tcp or wss, 4 it has been started.
+            ValueError: The configuration is for the other side.
+        """
+        check_tls(config, self.tls_mode)
+        if self.state != "not started":
+            raise exception_for(EBUSY, f"'tls-config' is for a {self.kind} that is not started")
+        host = parse_url(self._url)["hostname"] if self.tls_mode == "client" else ""
+        code = getattr(nng, f"{self.kind}_set_ptr")(self.handle, b"tls-config", config.handle_for(host))
+        check(code, f"{self._url!r} is no address of tls+tcp:// or wss://")
+        self.tls = config
 
     def start(self, async_: bool = True) -> int:
         """Start it.
@@ -130,6 +154,7 @@ class Dialer(Endpoint):
 
     __slots__ = ()
     kind = "dialer"
+    tls_mode = "client"
 
     def try_start(self, flags: int) -> int:
         """Start it; the error number. Waiting is interrupted by Ctrl-C, which closes the dialer."""
@@ -159,6 +184,18 @@ class Listener(Endpoint):
 
     __slots__ = ()
     kind = "listener"
+    tls_mode = "server"
+
+    def read_url(self) -> str | None:
+        """The address that NNG knows, where it leaves port 0 with the real one; None when closed."""
+        url = super().read_url()
+        port_0 = _WEBSOCKET_PORT_0.match(url) if url and self._state == "started" else None
+        if url is None or port_0 is None:
+            return url
+        out = new("int *")
+        if not nng.listener_get_int(self.handle, b"tcp-bound-port", out):
+            self._url = url = f"{port_0[1]}:{out[0]}{url[port_0.end() :]}"
+        return url
 
 
 class EndpointList:
@@ -214,6 +251,14 @@ def _failed(code: int, fail: str, detail: str) -> ErrorValue:
     return ErrorValue(code)
 
 
+def check_tls(config: object, mode: str) -> None:
+    """Raise unless this is a TLS configuration for one's side."""
+    if not isinstance(config, TlsConfig):
+        raise TypeError(f"`tls` is not a valid TLS Configuration: {config!r}")
+    if config.mode != mode:
+        raise ValueError(f"`tls` is for a {config.mode}; here tls_config({mode}=...) is needed")
+
+
 def _remedy(kind: str, url: str, code: int) -> str:
     if code == ENOTSUP and url.startswith("abstract:") and sys.platform != "linux":
         return f"{url!r}: abstract sockets exist on Linux only, use ipc:// here"
@@ -231,19 +276,25 @@ def _blocked_by_file(url: str) -> bool:
     return False
 
 
-def _add(kind: type[E_], socket: Socket, url: str, tls: object, autostart: bool | None, fail: Fail) -> int:
+def _add(
+    kind: type[E_], socket: Socket, url: str, tls: TlsConfig | None, autostart: bool | None, fail: Fail
+) -> int:
     endpoints = getattr(socket, "endpoints", None)
     if not isinstance(endpoints, EndpointList):
         raise TypeError(f"`socket` is not a valid Socket: {socket!r}")
     if fail not in _FAIL or fail is True:
         raise ValueError(f"`fail` should be one of: warn, error, none; not {fail!r}")
     if tls is not None:
-        raise TypeError(f"`tls` is not a valid TLS Configuration: {tls!r}")
+        check_tls(tls, kind.tls_mode)
     try:
         check(socket.try_use(), f"{kind.kind} for {url!r}")
         if kind is Listener and _blocked_by_file(url):
             raise exception_for(EADDRINUSE, f"{url!r} is a file and no socket: remove it first")
+        if tls is None and autostart is not False and url.partition("://")[0] in TLS_SCHEMES:
+            raise exception_for(EINVAL, f"{url!r} needs `tls`: tls_config({kind.tls_mode}=...)")
         endpoint = kind(socket, url)
+        if tls is not None:
+            endpoint.use_tls(tls)
     except NngError as error:
         return _failed(error.code, _FAIL[fail], str(error).partition(": ")[2])
     if autostart is not False:
@@ -258,7 +309,7 @@ def _add(kind: type[E_], socket: Socket, url: str, tls: object, autostart: bool 
 def dial(
     socket: Socket,
     url: str = DEFAULT_URL,
-    tls: object = None,
+    tls: TlsConfig | None = None,
     autostart: bool | None = True,
     fail: Fail = "warn",
 ) -> int:
@@ -266,8 +317,9 @@ def dial(
 
     Args:
         socket: The socket.
-        url: inproc://name, ipc:///path, abstract://name, tcp://host:port, ws://host:port/path.
-        tls: For tls+tcp and wss, what to trust.
+        url: inproc://name, ipc:///path, abstract://name, tcp://host:port, ws://host:port/path,
+            tls+tcp://host:port, wss://host:port/path.
+        tls: For tls+tcp and wss, whom to trust; the server's certificate must name the host of the URL.
         autostart: True starts and returns at once, whether or not anybody listens there yet. None waits
             for the connection, and fails with 6 if nobody listens. False does not start.
         fail: "warn", "error" or "none" (or 1, 2, 3): return the error with an `NngWarning`, raise
@@ -282,7 +334,7 @@ def dial(
 def listen(
     socket: Socket,
     url: str = DEFAULT_URL,
-    tls: object = None,
+    tls: TlsConfig | None = None,
     autostart: bool | None = True,
     fail: Fail = "warn",
 ) -> int:
@@ -290,7 +342,8 @@ def listen(
 
     Args:
         socket: The socket.
-        url: inproc://name, ipc:///path, abstract://name, tcp://host:port, ws://host:port/path. Port 0 takes a
+        url: inproc://name, ipc:///path, abstract://name, tcp://host:port, ws://host:port/path,
+            tls+tcp://host:port, wss://host:port/path. Port 0 takes a
             free one: see `socket.listener[-1].url`.
         tls: For tls+tcp and wss, certificate and key.
         autostart: False does not start it.

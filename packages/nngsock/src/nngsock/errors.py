@@ -25,6 +25,7 @@ __all__ = (
 
 # Numbers that the code compares with; the full table is libnng's.
 EINVAL: Final = 3
+EBUSY: Final = 4
 ETIMEDOUT: Final = 5
 ECONNREFUSED: Final = 6
 ECLOSED: Final = 7
@@ -37,7 +38,9 @@ EPERM: Final = 16
 ECONNRESET: Final = 19
 ECANCELED: Final = 20
 EWRITEONLY: Final = 25
+ECRYPTO: Final = 26
 EBADTYPE: Final = 30
+ESYSERR: Final = 0x10000000  # plus an errno
 
 
 def nng_error(xc: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from nngsock._native import ffi, new, nng, text
 from nngsock.channel import Channel
 from nngsock.custom import SerialConfig, serial_config
+from nngsock.endpoints import Endpoint
 from nngsock.errors import EBADTYPE, ECLOSED, EINVAL, ENOTSUP, EWRITEONLY, check, exception_for
 from nngsock.modes import encode_raw
 from nngsock.serial import codec_for
@@ -83,6 +84,8 @@ def opt(x: Any, name: str, *value: Any) -> Any:
         return _channel(x, name).codec.name
     if name == "serial":
         raise exception_for(EWRITEONLY, "option 'serial'")
+    if name == "tls-config":
+        return _endpoint(x, name).tls
     kind = _type_of(name)
     out = new(_C_TYPES[kind])
     check(getattr(nng, f"{x.kind}_get_{kind}")(x.handle, name.encode(), out), f"option {name!r}")
@@ -101,7 +104,8 @@ def set_opt(x: T, name: str, value: Any) -> T:
         name: The option's name.
         value: An int or float (truncated) for times in milliseconds, sizes and counts; a bool; a str. For
             "serializer": "pickle", "cloudpickle", "json", "msgpack", or an object with dumps and loads. For
-            "serial": what `serial_config` makes, or a dict of its arguments; an empty one removes it.
+            "serial": what `serial_config` makes, or a dict of its arguments; an empty one removes it. For
+            "tls-config": a `TlsConfig`.
 
     Returns:
         x.
@@ -113,6 +117,9 @@ def set_opt(x: T, name: str, value: Any) -> T:
     _usable(x)
     if name in CODEC_OPTIONS:
         _set_codec(x, name, value)
+        return x
+    if name == "tls-config":
+        _endpoint(x, name).use_tls(value)
         return x
     kind = _type_of(name)
     if isinstance(value, SerialConfig | dict | list):
@@ -166,6 +173,12 @@ def _channel(x: Any, name: str) -> Channel:
     if not isinstance(channel, Channel):
         raise exception_for(ENOTSUP, f"option {name!r}")
     return channel
+
+
+def _endpoint(x: Any, name: str) -> Endpoint:
+    if not isinstance(x, Endpoint):
+        raise exception_for(ENOTSUP, f"option {name!r}")
+    return x
 
 
 def _converted(name: str, kind: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import threading
 import weakref
@@ -38,6 +39,8 @@ EVENTS: Final = {
     lib.NNG_PIPE_EV_REM_POST: "remove",
 }
 SIGTERM_GRACE_SECONDS: Final = 0.2
+_UP_TO_COMMA: Final = re.compile(rb"(?:\\.|[^\\,+])*", re.DOTALL)
+_ESCAPE: Final = re.compile(rb"\\([0-9A-F]{2})|\\(.)", re.DOTALL)
 
 _keys = itertools.count(1)
 _watches: weakref.WeakValueDictionary[int, PipeWatch] = weakref.WeakValueDictionary()
@@ -186,7 +189,7 @@ class PipeInfo:
         uid: The peer's user id (ipc, abstract).
         gid: The peer's group id (ipc, abstract).
         tls_verified: Whether the peer's certificate has been verified.
-        tls_peer_cn: The common name in the peer's certificate.
+        tls_peer_cn: The common name in the peer's certificate; worth nothing unless that was verified.
     """
 
     pipe: int
@@ -235,11 +238,18 @@ def _verified(handle: Any) -> bool | None:
 
 def _common_name(handle: Any) -> str | None:
     out = new("char **")
-    if nng.pipe_get_string(handle, b"tls-peer-cn", out):
-        return None
-    name = text(out[0])
+    if nng.pipe_get_string(handle, b"tls-peer-cn", out) or not out[0]:
+        return None  # without TLS, or a peer without certificate
+    subject = ffi.string(out[0])
     nng.strfree(out[0])
-    return name
+    return common_name_of(subject)
+
+
+def common_name_of(subject: bytes) -> str:
+    """The common name with which a subject begins, as NNG gives it: with what follows, and escaped."""
+    end = _UP_TO_COMMA.match(subject).end()  # type: ignore[union-attr]  # it matches anything
+    name = _ESCAPE.sub(lambda m: bytes.fromhex(m[1].decode()) if m[1] else m[2], subject[:end])
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _address(handle: Any) -> str | None:

@@ -16,6 +16,7 @@ from nngsock.operation import Operation
 if TYPE_CHECKING:
     from nngsock.endpoints import Dialer, Listener
     from nngsock.gate import Gate
+    from nngsock.tls import TlsConfig
 
 __all__ = ("PROTOCOLS", "Context", "Socket", "context", "socket")
 
@@ -263,7 +264,7 @@ def socket(
     proto: str = "bus",
     dial: str | None = None,
     listen: str | None = None,
-    tls: object = None,
+    tls: TlsConfig | None = None,
     autostart: bool | None = True,
     raw: bool = False,
 ) -> Socket:
@@ -275,7 +276,7 @@ def socket(
             drops what does not fit its short queues; the two talk to each other.
         dial: An address to dial, as in `dial`.
         listen: An address to listen at, as in `listen`.
-        tls: For both.
+        tls: For whichever of the two is given, a configuration made by `tls_config`.
         autostart: For both.
         raw: Open it raw: for devices only.
 

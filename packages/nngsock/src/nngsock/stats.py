@@ -20,7 +20,8 @@ def stat(x: Socket | Endpoint, name: str) -> int | str | None:
         x: A socket, dialer or listener.
         name: For a socket: id, name, protocol, pipes, dialers, listeners, reject, tx_msgs, rx_msgs, tx_bytes,
             rx_bytes (tx counts attempts too). For a listener: id, socket, url, pipes, accept, reject. For a
-            dialer: id, socket, url, pipes, connect, refused, reject.
+            dialer: id, socket, url, pipes, connect, refused, reject. For both: disconnect, timeout, proto,
+            auth (a certificate was not accepted), oom, canceled, other, which count failed attempts.
 
     Returns:
         The value; None if there is no such statistic, x is closed, or NNG was built without statistics.

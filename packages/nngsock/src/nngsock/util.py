@@ -1,4 +1,4 @@
-"""Addresses, versions, clocks and random numbers."""
+"""Versions, clocks and random numbers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ import secrets
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from nngsock._native import lib, new, nng, text
+from nngsock._native import lib, text
 from nngsock.endpoints import Endpoint
-from nngsock.errors import EINVAL, ENOTSUP, exception_for
+from nngsock.errors import ENOTSUP, exception_for
 from nngsock.sockets import Context, Socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ("ip_addr", "is_nano", "mclock", "msleep", "nng_version", "parse_url", "random")
-
-URL_FIELDS: Final = ("scheme", "userinfo", "hostname", "port", "path", "query", "fragment")
-DEFAULT_PORTS: Final = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
+__all__ = ("ip_addr", "is_nano", "mclock", "msleep", "nng_version", "random")
 
 
 def is_nano(x: object) -> bool:
@@ -36,39 +33,6 @@ def nng_version() -> tuple[str, str]:
         >>> nng, tls = nng_version()
     """
     return text(lib.nng_version()), text(lib.nng_tls_engine_description())
-
-
-def parse_url(url: str) -> dict[str, str]:
-    """Take a URL to pieces.
-
-    Args:
-        url: The URL.
-
-    Returns:
-        scheme, userinfo, hostname, port, path, query and fragment; "" for what is absent.
-
-    Raises:
-        NngError: 3, it is no URL.
-
-    Example:
-        >>> parse_url("tcp://[::1]:5555")["port"]
-        '5555'
-    """
-    out = new("nng_url **")
-    if not isinstance(url, str) or "\0" in url or nng.url_parse(out, url.encode("utf-8", "surrogateescape")):
-        raise exception_for(EINVAL, f"`url` {url!r}")
-    try:
-        parts = {field: _field(out[0], field) for field in URL_FIELDS}
-    finally:
-        nng.url_free(out[0])
-    if not parts["port"]:
-        parts["port"] = DEFAULT_PORTS.get(parts["scheme"], "")
-    return parts
-
-
-def _field(url: Any, name: str) -> str:
-    pointer = getattr(url, f"u_{name}")
-    return text(pointer) if pointer else ""
 
 
 def random(n: int = 1, convert: bool = True) -> str | bytes:
