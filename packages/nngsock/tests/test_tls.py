@@ -9,7 +9,7 @@ import pytest
 
 import nngsock
 
-ENCRYPTED = ("tls+tcp", "wss")
+ENCRYPTED = ("tls+tcp",)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ __all__ = ("Dialer", "Endpoint", "EndpointList", "Listener", "close", "dial", "l
 DEFAULT_URL: Final = "inproc://nanonext"
 IPC_SCHEMES: Final = ("ipc://", "unix://")
 _WEBSOCKET_PORT_0: Final = re.compile(r"(wss?://(?:\[[^]]*]|[^/:]*)):0(?=/|$)")
-TLS_SCHEMES: Final = ("tls+tcp", "wss")
+TLS_SCHEMES: Final = ("tls+tcp", "wss://")
 
 
 class Endpoint:
@@ -276,6 +276,20 @@ def _blocked_by_file(url: str) -> bool:
     return False
 
 
+def _create(kind: type[E_], socket: Socket, url: str, tls: TlsConfig | None) -> E_:
+    check(socket.try_use(), f"{kind.kind} for {url!r}")
+    if kind is Listener and _blocked_by_file(url):
+        raise exception_for(EADDRINUSE, f"{url!r} is a file and no socket: remove it first")
+    endpoint = kind(socket, url)
+    if tls is not None:
+        try:
+            endpoint.use_tls(tls)
+        except NngError:
+            endpoint.try_close()
+            raise
+    return endpoint
+
+
 def _add(
     kind: type[E_], socket: Socket, url: str, tls: TlsConfig | None, autostart: bool | None, fail: Fail
 ) -> int:
@@ -287,17 +301,13 @@ def _add(
     if tls is not None:
         check_tls(tls, kind.tls_mode)
     try:
-        check(socket.try_use(), f"{kind.kind} for {url!r}")
-        if kind is Listener and _blocked_by_file(url):
-            raise exception_for(EADDRINUSE, f"{url!r} is a file and no socket: remove it first")
-        if tls is None and autostart is not False and url.partition("://")[0] in TLS_SCHEMES:
-            raise exception_for(EINVAL, f"{url!r} needs `tls`: tls_config({kind.tls_mode}=...)")
-        endpoint = kind(socket, url)
-        if tls is not None:
-            endpoint.use_tls(tls)
+        endpoint = _create(kind, socket, url, tls)
     except NngError as error:
         return _failed(error.code, _FAIL[fail], str(error).partition(": ")[2])
     if autostart is not False:
+        if endpoint.tls is None and url.startswith(TLS_SCHEMES):
+            endpoint.try_close()
+            return _failed(EINVAL, _FAIL[fail], f"{url!r} needs `tls`: tls_config({kind.tls_mode}=...)")
         code = endpoint.try_start(0 if autostart is None else NONBLOCK)
         if code:
             endpoint.try_close()
