@@ -8,13 +8,22 @@ import pytest
 import nngsock
 
 MODULES = [m.name for m in pkgutil.walk_packages(nngsock.__path__, "nngsock.")]
+# The packages that modules of extras need, by how the module's name begins.
+NEEDS = {
+    "nngsock.cert": "cryptography",
+    "nngsock.http": "aiohttp",
+    "nngsock.rserial": "rdata",
+    "nngsock.rwriting": "rdata",
+}
+
+
+def needed_by(module):
+    return [package for start, package in NEEDS.items() if module.startswith(start)]
 
 
 def imported(module):
-    if module.startswith("nngsock.http"):
-        pytest.importorskip("aiohttp")
-    if module == "nngsock.cert":
-        pytest.importorskip("cryptography")
+    for package in needed_by(module):
+        pytest.importorskip(package)
     return importlib.import_module(module)
 
 
@@ -42,6 +51,6 @@ def test_the_examples_in_the_docstrings_run(module):
 
 def test_there_are_examples():
     finder = doctest.DocTestFinder()
-    modules = [importlib.import_module(m) for m in MODULES if not m.startswith("nngsock.http")]
+    modules = [importlib.import_module(m) for m in MODULES if not needed_by(m)]
     examples = [t for m in modules for t in finder.find(m) if t.examples]
     assert len(examples) > 10

@@ -1,6 +1,7 @@
 import json
 import pickle
 import struct
+import sys
 
 import pytest
 
@@ -85,11 +86,14 @@ def test_what_cannot_be_read_comes_as_bytes_with_a_warning(data):
         assert decode_serial(PICKLE, memoryview(data)) == data
 
 
-def test_serialized_objects_of_r_come_as_bytes_with_a_warning_that_says_so(r_messages):
+def test_without_the_extra_serialized_objects_of_r_come_as_bytes_with_a_warning_that_names_it(
+    r_messages, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "nngsock.rserial", None)
     for entry in json.loads((r_messages / "index.json").read_text()):
         if entry["mode"].startswith("serial"):
             data = (r_messages / entry["file"]).read_bytes()
-            with pytest.warns(nngsock.NngWarning, match="serialized object of R"):
+            with pytest.warns(nngsock.NngWarning, match=r"pip install nngsock\[r\]"):
                 assert decode_serial(PICKLE, memoryview(data)) == data
 
 
@@ -125,9 +129,14 @@ class TestSerializers:
         assert round_trip([1, "a", b"b"], codec_for("msgpack")) == [1, "a", b"b"]
 
     def test_a_missing_package_is_named_with_its_extra(self, monkeypatch):
-        monkeypatch.setitem(__import__("sys").modules, "msgpack", None)
+        monkeypatch.setitem(sys.modules, "msgpack", None)
         with pytest.raises(ImportError, match=r"pip install nngsock\[msgpack\]"):
             codec_for("msgpack")
+
+    def test_serializer_r_names_its_extra_too(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "nngsock.rwriting", None)
+        with pytest.raises(ImportError, match=r"pip install nngsock\[r\]"):
+            codec_for("r")
 
     @pytest.mark.parametrize("value", ["yaml", None, 3])
     def test_anything_else_is_refused(self, value):

@@ -103,9 +103,9 @@ def set_opt(x: T, name: str, value: Any) -> T:
         x: A socket, context, or (before its start) dialer or listener.
         name: The option's name.
         value: An int or float (truncated) for times in milliseconds, sizes and counts; a bool; a str. For
-            "serializer": "pickle", "cloudpickle", "json", "msgpack", or an object with dumps and loads. For
-            "serial": what `serial_config` makes, or a dict of its arguments; an empty one removes it. For
-            "tls-config": a `TlsConfig`.
+            "serializer": "pickle", "cloudpickle", "json", "msgpack", "r" (what R reads and writes), or an
+            object with dumps and loads. For "serial": what `serial_config` makes, or a dict of its arguments;
+            an empty one removes it. For "tls-config": a `TlsConfig`.
 
     Returns:
         x.

@@ -6,6 +6,7 @@ Unpickling runs code that the sender chose: use this mode only with peers you tr
 
 from __future__ import annotations
 
+import importlib
 import json
 import pickle
 import struct
@@ -30,7 +31,8 @@ MAGIC: Final = b"\x93NS1"  # a pickle with buffers beside it
 ALIGN: Final = 16
 OUT_OF_BAND_SIZE: Final = 32 * 1024  # buffers above this travel beside the pickle
 R_FORMATS: Final = (b"B\n", b"X\n", b"A\n")
-R_REQUEST: Final = b"\x07\0\0"  # begins the header of 8 bytes that R's request() puts in front
+R_REQUEST: Final = b"\x07\0\0"  # begins the header that R's request() puts in front
+R_REQUEST_SIZE: Final = 8
 R_MIN_SIZE: Final = 12  # nothing that R serialises is this short
 
 _dumps = pickle.dumps
@@ -104,11 +106,14 @@ def codec_for(value: Any, config: SerialConfig | None = None) -> Codec:
     if value == "msgpack":
         module = _extra(value)
         return Codec(value, serializer=_Functions(module.packb, module.unpackb), config=config)
+    if value == "r":
+        write = _r_module("rwriting", "serializer 'r'").write_r
+        return Codec(value, serializer=_Functions(write, _read_r), config=config)
     if callable(getattr(value, "dumps", None)) and callable(getattr(value, "loads", None)):
         return Codec(value, serializer=value, config=config)
     raise TypeError(
-        f"`value` of 'serializer' must be 'pickle', 'cloudpickle', 'json', 'msgpack' or an object with dumps "
-        f"and loads, not {value!r}"
+        f"`value` of 'serializer' must be 'pickle', 'cloudpickle', 'json', 'msgpack', 'r' or an object with "
+        f"dumps and loads, not {value!r}"
     )
 
 
@@ -118,9 +123,19 @@ class _Functions:
         self.loads = loads
 
 
-def _extra(name: str) -> Any:
-    import importlib
+def _r_module(name: str, what: str) -> Any:
+    """A module of this package that needs rdata, whose import takes half a second."""
+    try:
+        return importlib.import_module(f"nngsock.{name}")
+    except ImportError as error:
+        raise ImportError(f"{what} needs the package rdata: pip install nngsock[r]") from error
 
+
+def _read_r(content: bytes | memoryview) -> Any:
+    return _r_module("rserial", "an object serialized by R").read_r(content)
+
+
+def _extra(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -166,10 +181,10 @@ def decode_serial(codec: Codec, content: bytes | memoryview) -> Any:
             return codec.loads(content)
         if head == MAGIC:
             return _decode_frame(codec, memoryview(content))
+        if _is_r(content):
+            return _read_r(content)
     except Exception as error:
         return _undecoded(content, f"{type(error).__name__}: {error}")
-    if _is_r(content):
-        return _undecoded(content, "it is a serialized object of R: have R send in mode 'raw'")
     return _undecoded(content, "it is no known format")
 
 
@@ -192,7 +207,7 @@ def _decode_frame(codec: Codec, view: memoryview) -> Any:
 def _is_r(content: bytes | memoryview) -> bool:
     if len(content) <= R_MIN_SIZE:
         return False
-    start = 8 if bytes(content[:3]) == R_REQUEST else 0
+    start = R_REQUEST_SIZE if bytes(content[:3]) == R_REQUEST else 0
     return bytes(content[start : start + 2]) in R_FORMATS
 
 
