@@ -92,12 +92,17 @@ def with_extras(wheel: str, layer: str) -> str:
     return f"{DISTRIBUTIONS[layer]}[{extras}] @ {Path(wheel).as_uri()}" if extras else wheel
 
 
-def run_tests(session: nox.Session, *folders: Path, options: Iterable[str] = ("-m", "not slow")) -> None:
+def run_tests(
+    session: nox.Session,
+    *folders: Path,
+    options: Iterable[str] = ("-m", "not slow and not cluster"),
+    before: Iterable[str] = (),
+) -> None:
     """Run pytest from a folder outside every src/, so that only installed code is imported."""
     # Not below .nox: a socket's path may have 107 bytes, and a project may not lie inside an environment.
     with tempfile.TemporaryDirectory(prefix="outside-") as outside, session.chdir(outside):
         session.run(
-            "python", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT),
+            *before, "python", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT),
             "-n", str(min(4, os.cpu_count() or 1)), *options, *session.posargs, *map(str, folders),
         )  # fmt: skip
 
@@ -134,6 +139,21 @@ def slow(session: nox.Session) -> None:
     """The tests that take minutes or gigabytes."""
     install_all(session, *TEST_GROUP)
     run_tests(session, ROOT / "packages", ROOT / "tests", options=("-m", "slow", "--timeout", "1800"))
+
+
+@nox.session(default=False)
+def cluster(session: nox.Session) -> None:
+    """The launchers on a Slurm and an SSH server that run for this session alone."""
+    servers = str(ROOT / "tests" / "servers.py")
+    why_not = subprocess.run(
+        [sys.executable, servers, "--check"], check=False, capture_output=True, text=True
+    )
+    if why_not.returncode:
+        session.skip(why_not.stderr.strip())
+    install_all(session, *TEST_GROUP)
+    run_tests(
+        session, ROOT / "packages", ROOT / "tests", options=("-m", "cluster"), before=("python", servers)
+    )
 
 
 @nox.session

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
+import threading
 import uuid
 from pathlib import Path
 
@@ -123,5 +125,30 @@ def ended():
             finally:
                 os.close(descriptor)
         return True
+
+    return wait
+
+
+@pytest.fixture
+def logged(caplog):
+    """A block that ends once a message with a text was logged: `with logged(text)`."""
+
+    @contextlib.contextmanager
+    def wait(text):
+        came = threading.Event()
+
+        class Watcher(logging.Handler):
+            def emit(self, record):
+                if text in record.getMessage():
+                    came.set()
+
+        # Behind caplog's own, which then has it too.
+        logger, watcher = logging.getLogger(), Watcher()
+        logger.addHandler(watcher)
+        try:
+            yield
+            assert came.wait(30), f"{text!r} was not logged but {caplog.text!r}"
+        finally:
+            logger.removeHandler(watcher)
 
     return wait

@@ -12,7 +12,7 @@ def test_the_line_of_a_daemon_is_python_for_any_option():
     call = ast.parse(line).body[1].value
     assert ast.unparse(call.func) == "mirai_py.daemon"
     assert [k.arg for k in call.keywords] == ["idletime", "output", "rs"]
-    assert "float('inf')" in line
+    assert 'float("inf")' in line
     assert "\n" not in line
 
 

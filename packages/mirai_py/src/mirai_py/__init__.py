@@ -7,6 +7,7 @@ with mirai_py.daemons(4):
 """
 
 from mirai_py._version import __version__
+from mirai_py.addresses import host_url
 from mirai_py.cluster import (
     BrokenClusterError,
     MiraiCluster,
@@ -45,6 +46,14 @@ from mirai_py.handles import (
 )
 from mirai_py.imap import mirai_imap
 from mirai_py.launch import LocalDaemon
+from mirai_py.launchers import (
+    LaunchCmd,
+    RemoteConfig,
+    cluster_config,
+    http_config,
+    remote_config,
+    ssh_config,
+)
 from mirai_py.map import MiraiMap
 from mirai_py.profiles import (
     Daemons,
@@ -63,6 +72,7 @@ from mirai_py.profiles import (
     stop_daemons,
     with_daemons,
 )
+from mirai_py.remote import launch_remote
 from mirai_py.submit import everywhere, mirai, mirai_map, try_mirai
 from mirai_py.worker import daemon
 from nngsock import UNRESOLVED, ErrorValue
@@ -73,6 +83,7 @@ __all__ = (
     "Daemons",
     "DaemonsNotSetError",
     "ErrorValue",
+    "LaunchCmd",
     "LocalDaemon",
     "Mirai",
     "MiraiCluster",
@@ -89,14 +100,18 @@ __all__ = (
     "MiraiTimeoutError",
     "MissingExtraError",
     "Once",
+    "RemoteConfig",
     "__version__",
     "as_completed",
     "call_mirai",
+    "cluster_config",
     "collect_mirai",
     "daemon",
     "daemons",
     "daemons_set",
     "everywhere",
+    "host_url",
+    "http_config",
     "info",
     "is_error_value",
     "is_mirai",
@@ -105,6 +120,7 @@ __all__ = (
     "is_mirai_map",
     "launch_local",
     "launch_process",
+    "launch_remote",
     "local_daemons",
     "local_url",
     "make_cluster",
@@ -118,7 +134,9 @@ __all__ = (
     "once",
     "race_mirai",
     "register_joblib",
+    "remote_config",
     "require_daemons",
+    "ssh_config",
     "status",
     "stop_cluster",
     "stop_daemons",

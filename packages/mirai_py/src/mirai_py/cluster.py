@@ -16,6 +16,7 @@ from mirai_py.codes import Once, once
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.errors import MiraiException, MissingExtraError, is_error_value, raised
 from mirai_py.handles import Mirai, MiraiFuture, callbacks
+from mirai_py.launchers import RemoteConfig, remote_config
 from mirai_py.lifetime import is_forked
 from mirai_py.profiles import Profile, daemons, require_profile, reset
 from mirai_py.submit import packed_call, submit_call
@@ -352,7 +353,7 @@ def _apply_chunk(fn: Callable[..., _R], chunk: list[tuple[Any, ...]]) -> list[_R
 def make_cluster(
     n: int = 1,
     url: str | None = None,
-    remote: Any = None,
+    remote: RemoteConfig | None = None,
     *,
     initializer: Callable[..., object] | None = None,
     initargs: tuple[Any, ...] = (),
@@ -362,8 +363,9 @@ def make_cluster(
 
     Args:
         n: number of nodes.
-        url: where to listen for nodes that are started elsewhere; without it they are started here.
-        remote: how to start them elsewhere.
+        url: where to listen for nodes that are started elsewhere; without it they are started here. Unless
+            `remote` starts them, the commands that do are printed.
+        remote: how to start them elsewhere, see `daemons`.
         initializer: called on every node before its first task. If it fails, the cluster is broken.
         initargs: its arguments.
         daemons_args: as in `daemons`, for example `seed=`; `cleanup` is False unless given.
@@ -395,6 +397,8 @@ def make_cluster(
         profile = require_profile(name)
         assert isinstance(profile.engine, Dispatcher)
         work = _Work(profile, profile.engine, is_local=url is None)
+        if url is not None and remote is None:
+            print(remote_config().launch(int(n), profile.target({})))  # noqa: T201 - to be pasted elsewhere
         if initializer is not None:
             work.initialize(initializer, initargs)
         return MiraiCluster(work, int(n))

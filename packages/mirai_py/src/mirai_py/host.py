@@ -22,9 +22,10 @@ class Host:
     A daemon's last results may still wait to be read when its pipe ends, so its end is reported behind them.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: nngsock.TlsConfig | None = None) -> None:
         self._socket = nngsock.socket("poly")
         self._url = url
+        self._tls = tls
         self._closing = False
 
     def start(self, dispatcher: Dispatcher) -> str:
@@ -39,7 +40,7 @@ class Host:
             nngsock.set_opt(self._socket, "send-buffer", SEND_BUFFER)
             self._receiver = nngsock.on_message(self._socket, self._received)
             nngsock.on_pipe(self._socket, self._on_pipe)
-            nngsock.listen(self._socket, self._url, fail="error")
+            nngsock.listen(self._socket, self._url, tls=self._tls, fail="error")
         except BaseException:
             self.close()
             raise

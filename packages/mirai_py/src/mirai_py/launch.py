@@ -33,14 +33,19 @@ def daemon_source(url: str, options: Mapping[str, Any]) -> str:
 
     Example:
         >>> daemon_source("tcp://127.0.0.1:5555", {"maxtasks": 2})
-        "import mirai_py; mirai_py.daemon('tcp://127.0.0.1:5555', maxtasks=2)"
+        'import mirai_py; mirai_py.daemon("tcp://127.0.0.1:5555", maxtasks=2)'
     """
     arguments = "".join(f", {name}={_literal(value)}" for name, value in options.items())
-    return f"import mirai_py; mirai_py.daemon({url!r}{arguments})"
+    return f"import mirai_py; mirai_py.daemon({_literal(url)}{arguments})"
 
 
 def _literal(value: object) -> str:
-    return f"float({str(value)!r})" if value in (float("inf"), float("-inf")) else repr(value)
+    """Python for a value, without single quotes where possible: shells put them around it."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(_literal, value))},)"
+    return f'float("{value}")' if value in (float("inf"), float("-inf")) else repr(value)
 
 
 @dataclass(eq=False, repr=False)

@@ -17,14 +17,17 @@ from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import nngsock
+from mirai_py.addresses import dialable, warn_of_plain
 from mirai_py.direct import Direct
 from mirai_py.dispatcher import Dispatcher
+from mirai_py.encryption import Encryption, encryption_of
 from mirai_py.errors import DaemonsNotSetError, MiraiException, MiraiLaunchError
 from mirai_py.evaluate import in_map
 from mirai_py.handshake import TOKEN_VARIABLE, new_token
 from mirai_py.host import Host
 from mirai_py.inline import Inline
 from mirai_py.launch import LocalDaemon, start_local, start_process
+from mirai_py.launchers import RemoteConfig, Target
 from mirai_py.lifetime import check_process, claim_process, is_forked
 from mirai_py.peers import LocalProcess
 from mirai_py.room import MEGABYTE
@@ -60,6 +63,7 @@ class Profile:
     max_batch: int
     memory: float | None = None
     dispatcher: bool = True
+    encryption: Encryption | None = None
     url: str = ""
     host: Host | None = None
     engine: Dispatcher | Inline = field(init=False)
@@ -73,7 +77,7 @@ class Profile:
     def listen(self, url: str) -> None:
         """Open the socket and the dispatcher."""
         claim_process()
-        self.host = host = Host(url)
+        self.host = host = Host(url, None if self.encryption is None else self.encryption.host)
         engine = Dispatcher if self.dispatcher else Direct
         self.engine = engine(
             send=host.send,
@@ -87,6 +91,14 @@ class Profile:
             memory=self.memory,
         )
         self.url = host.start(self.engine)
+
+    def target(self, options: dict[str, Any]) -> Target:
+        """What daemons are to dial, wherever they are started."""
+        if isinstance(self.engine, Inline):
+            raise MiraiException("daemons cannot be launched for synchronous compute profiles")
+        trust = {} if self.encryption is None else {"tlscert": self.encryption.daemon}
+        merged = {**trust, **self.options, **options}
+        return Target(dialable(self.url), self.token, merged, lambda: not self.closed)
 
     def _local(self, pid: int) -> LocalProcess | None:
         found = next((d for d in self.started if d.pid == pid), None)
@@ -104,9 +116,9 @@ class Profile:
 
     def launch(self, n: int, options: dict[str, Any]) -> list[LocalDaemon]:
         """Start `n` daemons here, without waiting for them."""
-        merged = {**self.options, **options}
-        threads = merged.pop("threads", self.threads)
-        start = partial(start_local, self.url, self.token, merged, threads=threads)
+        threads = options.pop("threads", self.threads)
+        target = self.target(options)
+        start = partial(start_local, target.url, self.token, target.options, threads=threads)
         return [self.adopt(start) for _ in range(n)]
 
     def adopt(self, start: Callable[[], LocalDaemon]) -> LocalDaemon:
@@ -223,7 +235,7 @@ class Daemons:
 def daemons(
     n: int | None = _UNSET,
     url: str | Sequence[str] | dict[str, str] | None = None,
-    remote: None = None,
+    remote: RemoteConfig | None = None,
     dispatcher: bool = True,
     *,
     sync: bool = False,
@@ -243,9 +255,10 @@ def daemons(
         n: number of daemons to start on this machine; returns when all are connected. 0 resets the profile:
             what is unresolved resolves to error 19, the daemons go. None does the same, and orders even those
             to leave that were started with `autoexit=False`.
-        url: where to listen for daemons that are started elsewhere, for example "tcp://0.0.0.0:0". Port 0
-            takes a free one: see `status()`.
-        remote: how to start daemons elsewhere.
+        url: where to listen for daemons that are started elsewhere, for example "tls+tcp://0.0.0.0:0"; of
+            several (`host_url()`) the first. Port 0 takes a free one: see `status()`.
+        remote: how to start `n` daemons elsewhere that dial `url`, as `remote_config()` and its like give it.
+            They are not waited for.
         dispatcher: one queue for all daemons, at no cost. False binds each task to a daemon when it is
             submitted, in turn and whatever that daemon is doing: such a task is not cancelled, and lost with
             its daemon. Only for programs that count on this.
@@ -255,8 +268,10 @@ def daemons(
             for room and `try_mirai` gives None. None, zero, negative or not finite: no bound.
         batch: most tasks in one message; None adapts, 1 never puts two together.
         serial: how to serialise own types.
-        tls: certificate and key of the host.
-        pass_: password of the key.
+        tls: for a `url` of tls+tcp:// or wss://, the host's certificate (and those that lead to the
+            authority) and private key: a file with both in PEM, or the pair of these texts. None makes both
+            for this call; the key never leaves this process, launch commands carry the certificate.
+        pass_: password of the key, better a function that returns it.
         compute: name of the profile; None is the current one.
         threads: BLAS and OpenMP threads of daemons started here, where the environment does not say.
         daemon_args: options of `daemon()`.
@@ -266,8 +281,9 @@ def daemons(
 
     Raises:
         TypeError, ValueError: an argument has the wrong type or value.
-        MiraiLaunchError: a daemon ended before it was connected. The profile is left unset.
-        nngsock.NngError: cannot listen at `url`.
+        MiraiLaunchError: a daemon could not be started, or ended before it was connected. The profile is
+            left unset.
+        nngsock.NngError: cannot listen at `url`, or with these certificates.
 
     Example:
         >>> with daemons(2):
@@ -278,12 +294,13 @@ def daemons(
     name = profile_name(compute)
     if n is _UNSET and url is None and not sync:
         raise TypeError("`n` is missing: give a number of daemons, 0 to reset, or `url` to listen on")
-    _refuse_open_parts(remote=remote, serial=serial, tls=tls, pass_=pass_)
-    number = _number_of(n)
-    address = _address_of(url)
+    _refuse_open_parts(serial=serial)
+    number = number_of(n)
+    address = None if sync else _address_of(url)
+    _check_remote(remote, n, address, sync=sync)
     if not isinstance(dispatcher, bool):
         raise TypeError(f"`dispatcher` must be True or False, not {dispatcher!r}")
-    _check_daemon_args(daemon_args)
+    check_daemon_args(daemon_args)
     if number == 0 and address is None and not sync:
         reset(name, order=n is None)
         return Daemons(name, active=False)
@@ -291,7 +308,7 @@ def daemons(
         raise MiraiException("cannot create local daemons from within mirai map")
     profile = Profile(
         name,
-        number,
+        number if address is None else 1,
         new_token(),
         Streams(_seed_of(seed)),
         daemon_args,
@@ -299,20 +316,39 @@ def daemons(
         _batch_of(batch),
         _memory_of(memory) if dispatcher else None,
         dispatcher,
+        None if sync else encryption_of(address or "", tls, pass_),
     )
     reset(name)
-    _set_up(profile, address, number, sync=sync)
+    _set_up(profile, address, number, sync=sync, remote=remote)
     return Daemons(name, active=True)
 
 
-def _set_up(profile: Profile, address: str | None, number: int, *, sync: bool) -> None:
+def _check_remote(remote: Any, n: Any, address: str | None, *, sync: bool) -> None:
+    if remote is None or sync:
+        return
+    if not isinstance(remote, RemoteConfig):
+        raise TypeError(f"`remote` must come from remote_config() or its like, not {remote!r}")
+    if address is None:
+        raise ValueError("`remote` needs a `url` that the daemons can dial, for example host_url(tls=True)")
+    if n is _UNSET:
+        raise TypeError("`n` is missing: give the number of daemons to start by `remote`")
+
+
+def _set_up(
+    profile: Profile, address: str | None, number: int, *, sync: bool, remote: RemoteConfig | None
+) -> None:
     try:
         if sync:
             profile.engine = Inline(profile.streams)
         else:
             profile.listen(address or local_url())
+            warn_of_plain(profile.url)
         _register(profile)
-        if address is None and not sync:
+        if sync:
+            return
+        if remote is not None:
+            remote.launch(number, profile.target({}))
+        elif address is None:
             profile.wait_for(profile.launch(number, {}))
     except BaseException:
         with _changing:
@@ -337,7 +373,12 @@ def _refuse_open_parts(**given: Any) -> None:
             raise ValueError(f"`{name.rstrip('_')}` is not available in this version; leave it None")
 
 
-def _number_of(n: Any) -> int:
+def number_of(n: Any) -> int:
+    """A number of daemons.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
     if n is _UNSET or n is None:
         return 0
     if isinstance(n, bool) or not isinstance(n, int | float):
@@ -379,7 +420,12 @@ def _memory_of(memory: Any) -> float | None:
     return memory * MEGABYTE if 0 < memory < math.inf else None
 
 
-def _check_daemon_args(given: dict[str, Any]) -> None:
+def check_daemon_args(given: dict[str, Any]) -> None:
+    """See that these are options of a daemon, and make sense.
+
+    Raises:
+        TypeError, ValueError: naming the one that is not or does not.
+    """
     unknown = sorted(set(given) - set(OPTIONS))
     if unknown:
         raise TypeError(f"unknown argument {unknown[0]!r}; options of a daemon are: {', '.join(OPTIONS)}")
@@ -411,10 +457,8 @@ def launch_local(
         1
     """
     profile = require_profile(compute, "daemons must be set to use launchers: ")
-    if isinstance(profile.engine, Inline):
-        raise MiraiException("daemons cannot be launched for synchronous compute profiles")
-    _check_daemon_args(daemon_args)
-    number = _number_of(n)
+    check_daemon_args(daemon_args)
+    number = number_of(n)
     extra = {} if threads is _UNSET else {"threads": threads}
     profile.launch(number, {**daemon_args, **extra})
     return number
@@ -484,7 +528,7 @@ def stop_daemons(n: int = 1, compute: str | None = None) -> int:
         1
     """
     profile = require_profile(compute)
-    return profile.engine.dismiss(_number_of(n))
+    return profile.engine.dismiss(number_of(n))
 
 
 def reset(name: str, *, order: bool = False) -> None:
@@ -641,7 +685,8 @@ def nextget(x: str, compute: str = DEFAULT) -> Any:
     """One thing about a profile, for programs that start daemons themselves.
 
     Args:
-        x: "n" (daemons asked for), "url", "dispatcher", "tls", "env" (variables that a daemon must be started
+        x: "n" (daemons asked for), "url", "dispatcher", "tls" (the pair by which a daemon knows this
+            host, for its `tlscert`), "env" (variables that a daemon must be started
             with), "stream", "cv" (a condition variable signalled once for each resolved mirai).
         compute: the profile.
 
@@ -662,6 +707,8 @@ def nextget(x: str, compute: str = DEFAULT) -> Any:
         return profile.url
     if x == "dispatcher":
         return isinstance(profile.engine, Dispatcher) and not isinstance(profile.engine, Direct)
+    if x == "tls":
+        return None if profile.encryption is None else profile.encryption.daemon
     if x == "stream":
         return profile.streams.peek()
     if x == "env":
