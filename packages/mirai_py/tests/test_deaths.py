@@ -142,6 +142,53 @@ def test_results_that_outgrow_the_shared_memory_survive_too(fresh):
     assert values == [19 if i == 40 else bytes([i]) * 30_000 for i in range(50)]
 
 
+def test_in_the_middle_of_a_chunk_each_element_runs_at_most_once_and_the_rest_runs_elsewhere(fresh, tmp_path):
+    mirai_py.daemons(1, compute=fresh)
+    log = tmp_path / "log"
+    log.touch()
+
+    def f(i, path, deadly):
+        import os
+        import signal
+
+        log = os.open(path, os.O_WRONLY | os.O_APPEND)
+        os.write(log, b"%d\n" % i)
+        os.close(log)
+        if i == deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return i
+
+    mapped = mirai_py.mirai_map(range(3000), f, _args=(str(log), 1500), _compute=fresh)
+    mapped[1500].call()
+    mirai_py.launch_local(1, compute=fresh)
+    values = mapped.collect()
+    ran = [int(line) for line in log.read_text().split()]
+    assert sorted(ran) == list(range(3000))  # none twice, none left out
+    lost = [i for i, value in enumerate(values) if mirai_py.is_error_value(value)]
+    assert lost[-1] == 1500
+    assert lost == list(range(lost[0], 1501))  # it, and what was done in the moment before
+    assert len(lost) < 100
+    assert values[1500].detail["signal"] == "SIGKILL"
+    assert all(values[i] == i for i in range(3000) if i not in lost)
+    assert mirai_py.info(fresh)["completed"] == 3000
+
+
+def test_a_chunk_behind_a_slow_element_is_shared_with_an_idle_daemon(fresh, gate):
+    mirai_py.daemons(1, compute=fresh)
+    task = gate.task
+    f = lambda x, slow, folder: task(folder, x) if x == slow else x
+    mirai_py.mirai_map(range(1000), f, _args=(-1, ""), _compute=fresh).call()  # it learns that they are quick
+    mapped = mirai_py.mirai_map(range(1000), f, _args=(500, gate.argument), _compute=fresh)
+    gate.wait()
+    mirai_py.launch_local(1, compute=fresh)
+    for i in range(1000):
+        if i != 500:
+            assert mapped[i].collect() == i
+    assert not mapped[500].done()
+    gate.open()
+    assert mapped.collect() == list(range(1000))
+
+
 def test_a_daemon_killed_while_it_sends_a_large_result(fresh):
     mirai_py.daemons(1, compute=fresh)
     pid = pid_of(fresh)

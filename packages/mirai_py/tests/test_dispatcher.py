@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from mirai_py import dispatcher as dispatching
-from mirai_py import frames, handshake, serial
+from mirai_py import frames, handshake, pace, pages, serial
 from mirai_py.codes import Code
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.frames import Kind, Result, Status, TaskFlag
@@ -320,12 +320,12 @@ def test_tasks_of_unknown_or_long_duration_travel_alone(net):
 
 def test_a_batch_takes_about_as_long_as_it_may(net):
     n = net(1)
-    n.teach(1, seconds=dispatching.BATCH_SECONDS / 4)
+    n.teach(1, seconds=pace.BATCH_SECONDS / 4)
     blocker = n.submit()
     n.tasks(1)
     for _ in range(100):
         n.submit()
-    n.answer(1, blocker.id, seconds=dispatching.BATCH_SECONDS / 4)
+    n.answer(1, blocker.id, seconds=pace.BATCH_SECONDS / 4)
     assert 3 <= len(n.tasks(1)) <= 5
 
 
@@ -740,7 +740,9 @@ def local(n, pid, started, end=None, finished=None):
         else:
             call(end)
 
-    n.local[pid] = LocalProcess(lambda: started[0], lambda: {} if finished is None else finished, when_ended)
+    n.local[pid] = LocalProcess(
+        lambda: started[0], lambda: {} if finished is None else finished, list, when_ended
+    )
     return calls
 
 
@@ -875,14 +877,260 @@ def test_an_everywhere_task_that_never_started_is_19_too(net):
     assert n.tasks(2) == []
 
 
+# -- maps
+
+
+CONSTANTS = Code.of(b"C", b"", "constants")
+
+
+def mapped(n, number, code=F, timeout=None):
+    """Submit a map over range(number)."""
+    found = list(pages.packed(range(number), None))
+    return n.dispatcher.submit_map((code, CONSTANTS), found, timeout=timeout)
+
+
+def chunk(n, pipe):
+    """Elements of the oldest CHUNK frame to a pipe, as (id of the first, values); None if there is none."""
+    found = n.take(Kind.CHUNK, pipe)
+    if found is None:
+        return None
+    it = frames.parse_chunk(found[1], found[0])
+    items = [item for page in it.pages for item in pages.items_of(page)]
+    return it.first, items[it.skip : it.skip + it.number]
+
+
+def values(n, pipe, first, *found, seconds=1e-5):
+    n.say(pipe, frames.piece(first, len(found), seconds * len(found), [pickle.dumps(list(found), 5)]))
+
+
+def running_map(n, number, size, pipe=1):
+    """Have a daemon run a chunk of `size` elements of a map of `number` that it has begun before."""
+    n.teach(pipe, seconds=pace.CHUNK_SECONDS / 2 / size)
+    outcomes = mapped(n, number)
+    first, items = chunk(n, pipe)
+    return outcomes, first, items
+
+
+def test_elements_of_unknown_duration_travel_alone(net):
+    n = net(1, 2)
+    outcomes = mapped(n, 3)
+    given = {1: chunk(n, 1), 2: chunk(n, 2)}
+    assert sorted(given.values()) == [(outcomes.first, [0]), (outcomes.first + 1, [1])]
+    assert n.counts == (2, 2, 1, 2, 0)
+    values(n, 1, given[1][0], "a", seconds=1)
+    assert chunk(n, 1) == (outcomes.first + 2, [2])
+    assert n.counts == (2, 2, 0, 2, 1)
+
+
+def test_short_elements_travel_together_and_in_their_order(net):
+    n = net(1)
+    n.teach(1)
+    outcomes = mapped(n, 1000)
+    seen = []
+    while (given := chunk(n, 1)) is not None:
+        assert given[0] == outcomes.first + len(seen)
+        assert len(given[1]) > 20 or len(seen) > 900
+        seen += given[1]
+        values(n, 1, given[0], *given[1])
+    assert seen == outcomes.values() == list(range(1000))
+    assert n.counts == (1, 1, 0, 0, 1001)
+
+
+def test_function_and_constants_travel_once_to_each_daemon(net):
+    n = net(1)
+    mapped(n, 2)
+    count, frame = n.take(Kind.CHUNK)
+    it = frames.parse_chunk(frame, count)
+    assert [key for key, _ in it.codes] == [F.key, CONSTANTS.key]
+    assert it.keys == (F.key, CONSTANTS.key)
+    values(n, 1, it.first, 0)
+    count, frame = n.take(Kind.CHUNK)
+    assert frames.parse_chunk(frame, count).codes == []
+
+
+def test_a_daemon_that_dropped_the_constants_gets_them_again(net):
+    n = net(1)
+    mapped(n, 2)
+    n.say(1, frames.need([CONSTANTS.key]))
+    count, frame = n.take(Kind.CODE)
+    assert frames.parse_codes(frame, count) == [(CONSTANTS.key, CONSTANTS.body)]
+
+
+def test_values_of_a_chunk_may_come_in_parts(net):
+    n = net(1)
+    outcomes, first, items = running_map(n, 100, 50)
+    values(n, 1, first, *items[:10])
+    assert outcomes.resolved() == 10
+    assert chunk(n, 1) is None
+    values(n, 1, first + 10, *items[10:])
+    assert chunk(n, 1)[0] == first + len(items)
+
+
+def test_values_that_were_not_asked_for_cut_the_daemon_off(net):
+    n = net(1)
+    _, first, _ = running_map(n, 100, 50)
+    values(n, 1, first + 1, 1)
+    assert n.cuts == [1]
+
+
+def test_max_batch_bounds_chunks_too(net):
+    n = net(1, max_batch=1)
+    n.teach(1)
+    outcomes = mapped(n, 3)
+    assert chunk(n, 1) == (outcomes.first, [0])
+
+
+def test_what_comes_behind_a_map_waits_for_it_and_what_came_before_goes_first(net):
+    n = net()
+    before = n.submit()
+    outcomes = mapped(n, 1)
+    behind = n.submit()
+    n.join(1)
+    assert n.tasks(1) == [before.id]
+    n.answer(1, before.id)
+    assert chunk(n, 1) == (outcomes.first, [0])
+    values(n, 1, outcomes.first, 0)
+    assert n.tasks(1) == [behind.id]
+
+
+def test_a_waiting_element_that_is_stopped_is_never_sent(net):
+    n = net()
+    outcomes = mapped(n, 4)
+    assert outcomes.mirai(0).cancel() is True
+    assert outcomes.mirai(2).cancel() is True
+    assert outcomes.mirai(2).cancel() is False
+    assert n.counts == (0, 0, 2, 0, 2)
+    n.join(1)
+    assert chunk(n, 1) == (outcomes.first + 1, [1])
+    values(n, 1, outcomes.first + 1, 1)
+    assert chunk(n, 1) == (outcomes.first + 3, [3])
+    values(n, 1, outcomes.first + 3, 3)
+    assert outcomes.values() == [20, 1, 20, 3]
+    assert n.counts == (1, 1, 0, 0, 4)
+
+
+def test_a_stopped_map_is_interrupted_where_it_runs_and_frees_its_daemon(net):
+    n = net(1)
+    outcomes, first, items = running_map(n, 100, 50)
+    behind = n.submit()
+    assert outcomes.stop() == [True] * 100
+    assert outcomes.over.done()
+    count, frame = n.take(Kind.CANCEL)
+    assert frames.parse_ranges(frame, count) == [(first, first + len(items))]
+    assert n.counts == (1, 1, 1, len(items), 101 - len(items))
+    values(n, 1, first, *items)
+    assert n.tasks(1) == [behind.id]
+    assert outcomes.values() == [20] * 100
+    assert n.dispatcher.room.used == 0
+
+
+def test_a_timeout_of_a_map_resolves_what_is_open(net):
+    n = net(1)
+    outcomes = mapped(n, 3, timeout=0.05)
+    values(n, 1, outcomes.first, "in time")
+    outcomes.wait()
+    assert outcomes.values() == ["in time", 5, 5]
+    assert outcomes.values()[1].detail == {"timeout": 50}
+
+
+def test_what_a_chunk_has_not_begun_is_recalled_for_an_idle_daemon(net):
+    n = net(1)
+    outcomes, first, items = running_map(n, 2000, 1000)
+    while outcomes.resolved() + len(items) < 2000:  # the queue is to be empty
+        values(n, 1, first, *items)
+        first, items = chunk(n, 1)
+    assert len(items) > 1
+    sent = threading.Event()
+    send = n.dispatcher._send
+
+    def watch(pipe, parts):
+        send(pipe, parts)
+        if frames.parse_head(parts[0])[0] == Kind.RECALL:
+            sent.set()
+
+    n.dispatcher._send = watch
+    n.join(2)
+    assert sent.wait(10)
+    count, frame = n.take(Kind.RECALL, 1)
+    assert frames.parse_ranges(frame, count) == [(first, first + len(items))]
+    n.ack(1)
+    n.say(1, frames.ranges(Kind.RETURNED, [(first + 1, first + len(items))]))
+    given, others = chunk(n, 2)
+    assert (given, others[0]) == (first + 1, items[1])
+    values(n, 1, first, items[0])
+    assert outcomes.resolved() == 2000 - len(items) + 1
+
+
+def test_elements_that_come_back_are_the_next_ones_of_their_map(net):
+    n = net(1)
+    outcomes, first, items = running_map(n, 100, 50)
+    n.say(1, frames.ranges(Kind.RETURNED, [(first, first + len(items))]))
+    given, others = chunk(n, 1)
+    assert (given, others[0]) == (first, items[0])
+    assert n.counts[2] + n.counts[3] == 100
+    assert outcomes.resolved() == 0
+
+
+def test_a_lost_daemon_elsewhere_takes_its_whole_chunk_along(net):
+    n = net(1)
+    outcomes, first, items = running_map(n, 100, 50)
+    values(n, 1, first, *items[:3])
+    n.dispatcher.lost(1)
+    assert outcomes.resolved() == len(items)
+    assert outcomes.value(2) == 2
+    assert outcomes.value(3) == 19
+    n.join(2)
+    assert chunk(n, 2)[0] == first + len(items)
+
+
+@pytest.mark.parametrize("begun", [0, 1, 5])
+def test_a_lost_daemon_of_this_machine_tells_which_elements_it_began(net, begun):
+    n = net()
+    kept = []
+    n.local[77] = LocalProcess(lambda: started, dict, lambda: kept, lambda call: call({"exit_code": 3}))
+    n.join(1, pid=77)
+    outcomes, first, items = running_map(n, 100, 50)
+    started = first + begun - 1
+    if begun > 1:  # the values of all but the last were kept, with what was sent before
+        kept += [(first - 4, 3, b""), (first, begun - 1, pickle.dumps(["kept"] * (begun - 1), 5))]
+    n.dispatcher.lost(1)
+    assert outcomes.values()[:begun] == (["kept"] * (begun - 1) + [19])[-begun:] * bool(begun)
+    assert outcomes.resolved() == begun
+    n.join(2)
+    given, others = chunk(n, 2)
+    assert (given, others[0]) == (first + begun, items[0] + begun)
+    assert n.counts[2:] == (100 - begun - len(others), len(others), 1 + begun)
+
+
+def test_an_empty_map_is_over(net):
+    n = net(1)
+    outcomes = mapped(n, 0)
+    assert outcomes.over.done()
+    assert outcomes.values() == []
+    assert n.kinds(1) == [Kind.INIT]
+
+
+def test_each_resolved_element_is_counted_once(net):
+    n = net(1)
+    told = []
+    n.dispatcher.on_resolved = told.append
+    outcomes = mapped(n, 3)
+    outcomes.mirai(2).cancel()
+    values(n, 1, outcomes.first, 0)
+    n.dispatcher.close()
+    assert sum(told) == 3
+
+
 # -- the end
 
 
 def test_close_resolves_all_that_is_open_to_19(net):
     n = net(1)
     mirais = [n.submit() for _ in range(3)] + everywhere(n)
+    outcomes = mapped(n, 3)
     n.dispatcher.close()
     assert [m.data for m in mirais] == [19] * 4
+    assert outcomes.values() == [19] * 3
     n.dispatcher.close()
 
 
@@ -890,7 +1138,7 @@ def test_a_closed_dispatcher_resolves_what_is_submitted_to_19(net):
     n = net(1)
     n.dispatcher.close()
     assert n.submit().data == 19
-    assert [m.data for m in n.dispatcher.submit_all([((F,), BODY)] * 2)] == [19, 19]
+    assert mapped(n, 2).values() == [19, 19]
     assert [m.data for m in everywhere(n, 2)] == [19, 19]
 
 
@@ -966,16 +1214,14 @@ def test_counts_stay_right_through_many_random_events(net):
     assert set(n.dispatcher._idle) == set(pipes)
 
 
-def test_what_is_known_of_daemons_and_durations_stays_bounded(net, monkeypatch):
+def test_what_is_known_of_daemons_stays_bounded(net, monkeypatch):
     from mirai_py import peers
 
     monkeypatch.setattr(peers, "_MAX_KNOWN", 10)
-    monkeypatch.setattr(dispatching, "_MAX_ESTIMATES", 10)
     n = net(1)
     for i in range(50):
         n.teach(1, Code.of(b"V", b"%d" % i, "f"))
     assert len(n.dispatcher._peers[1].known) <= 10
-    assert len(n.dispatcher._seconds) <= 10
 
 
 def test_ctrl_c_in_the_middle_of_a_step_comes_after_it(net):

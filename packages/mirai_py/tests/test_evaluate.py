@@ -173,7 +173,7 @@ def test_an_unwanted_task_does_not_begin(interrupt):
     with pytest.raises(KeyboardInterrupt):
         interrupt.begin(5)
     interrupt.forget()
-    interrupt.ended = True
+    interrupt.end()
     with pytest.raises(KeyboardInterrupt):
         interrupt.begin(6)
 

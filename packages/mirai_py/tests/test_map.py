@@ -89,14 +89,14 @@ def test_rows_of_a_pandas_frame_keep_types_per_column_and_a_text_index_names_the
 
 def test_arrays_give_elements_or_rows():
     np = pytest.importorskip("numpy")
-    assert [a for a, _ in elements(np.arange(3))[0]] == [(0,), (1,), (2,)]
-    assert [a for a, _ in elements(np.arange(4).reshape(2, 2))[0]] == [(0, 1), (2, 3)]
+    assert [a for a, _ in elements(np.arange(3)).calls()] == [(0,), (1,), (2,)]
+    assert [a for a, _ in elements(np.arange(4).reshape(2, 2)).calls()] == [(0, 1), (2, 3)]
 
 
 def test_a_dict_of_columns_is_no_frame():
-    rows, names = elements({"a": [1, 2]})
-    assert names == ["a"]
-    assert [a for a, _ in rows] == [([1, 2],)]
+    found = elements({"a": [1, 2]})
+    assert found.names == ["a"]
+    assert [a for a, _ in found.calls()] == [([1, 2],)]
 
 
 def test_failures_stay_in_their_place(two):
@@ -115,6 +115,112 @@ def test_order_is_that_of_the_input_whatever_comes_first(fresh, gate):
     gate.wait()
     gate.open()
     assert m.collect() == [1, 2]
+
+
+# -- many at a time
+
+
+def test_a_hundred_thousand_elements_keep_order_counts_and_identity(two):
+    before = mirai_py.info(two)["completed"]
+    m = mirai_map(range(100_000), lambda x: x if x % 1000 else [x], _compute=two)
+    found = m.collect()
+    assert [x[0] if isinstance(x, list) else x for x in found] == list(range(100_000))
+    assert found[1000] is m[1000].data is m[1000].collect()
+    assert m[5] is m[5]
+    assert mirai_py.info(two)["completed"] == before + 100_000
+    assert repr(m) == "< mirai map [100000/100000] >"
+
+
+def test_elements_are_stopped_one_by_one_or_all_at_once(fresh, gate):
+    mirai_py.daemons(1, compute=fresh)
+    m = mirai_map([gate.argument] * 50, gate.task, _compute=fresh)
+    gate.wait()
+    assert m[7].cancel() is True
+    assert m[7].data == 20
+    assert mirai_py.info(fresh)["awaiting"] == 48
+    assert mirai_py.stop_mirai(m) == [i != 7 for i in range(50)]
+    assert m.done()
+    assert mirai_py.mirai(abs, -1, _compute=fresh).collect() == 1
+    assert mirai_py.info(fresh) == {
+        "connections": 1,
+        "cumulative": 1,
+        "awaiting": 0,
+        "executing": 0,
+        "completed": 51,
+    }
+
+
+def test_a_timeout_counts_for_each_element(fresh, gate):
+    mirai_py.daemons(1, compute=fresh)
+    task = gate.task
+    f = lambda x: task(x) if x else "in time"
+    m = mirai_map([None, gate.argument, gate.argument], f, _timeout=500, _compute=fresh)
+    assert m[0].collect() == "in time"
+    assert m.collect() == ["in time", 5, 5]
+
+
+def test_seeded_elements_draw_the_same_numbers_whatever_runs_where(fresh):
+    f = lambda _: __import__("random").random()
+    drawn = []
+    for n in (1, 2):
+        mirai_py.daemons(n, seed=11, compute=fresh)
+        drawn.append(
+            [
+                *mirai_map(range(600), f, _compute=fresh).collect(),
+                mirai_py.mirai(f, 0, _compute=fresh).collect(),
+            ]
+        )
+    mirai_py.daemons(sync=True, seed=11, compute=fresh)
+    drawn.append(mirai_map(range(601), f, _compute=fresh).collect())
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert len(set(drawn[0])) == 601
+
+
+def test_maxtasks_counts_elements_and_leaves_the_rest_to_the_next_daemon(fresh):
+    mirai_py.daemons(1, compute=fresh)
+    f = lambda _: __import__("os").getpid()
+    mirai_map(range(1000), f, _compute=fresh).call()
+    mirai_py.daemons(1, maxtasks=150, compute=fresh)
+    m = mirai_map(range(400), f, _compute=fresh)
+    for _ in range(2):
+        mirai_py.launch_local(1, compute=fresh)
+    counts = sorted(found.count(pid) for found in [m.collect()] for pid in set(found))
+    assert counts == [100, 150, 150]
+
+
+def test_an_element_that_cannot_be_sent_is_named_and_nothing_is_sent(two):
+    import threading
+
+    before = mirai_py.info(two)
+    with pytest.raises(mirai_py.MiraiSerializationError, match=r"element 2 of type _thread\.lock"):
+        mirai_map([1, 2, threading.Lock()], abs, _compute=two)
+    assert mirai_py.info(two) == before
+
+
+def test_once_objects_may_stand_in_elements_and_constants(two):
+    table = mirai_py.once({"a": 1})
+    found = mirai_map(
+        [(table, 1), (table, 2)], lambda x, t: (x[0]["a"], x[1], t["a"]), _args=(table,), _compute=two
+    )
+    assert found.collect() == [(1, 1, 1), (1, 2, 1)]
+
+
+def test_waiting_for_a_map_makes_no_mirais(two):
+    m = mirai_map(range(1000), abs, _compute=two)
+    assert mirai_py.call_mirai(m) is m
+    assert not mirai_py.unresolved(m)
+    assert m.collect(progress=False, stop=True) == list(range(1000))
+    assert not m._source._made
+
+
+def test_a_map_waits_for_daemons_and_ends_with_its_profile(fresh):
+    mirai_py.daemons(url=mirai_py.local_url(), compute=fresh)
+    m = mirai_map(range(1000), abs, _compute=fresh)
+    assert mirai_py.info(fresh)["awaiting"] == 1000
+    element = m[3]
+    mirai_py.daemons(0, compute=fresh)
+    assert element.data == 19
+    assert m.collect() == [19] * 1000
 
 
 # -- flat

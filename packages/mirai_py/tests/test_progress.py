@@ -27,7 +27,7 @@ def test_with_rich_it_is_a_bar_on_stderr(two, capsys):
 
 def test_nothing_is_shown_unless_it_is_wanted(capsys):
     with progress.progress_bar(3, wanted=False) as advance:
-        advance()
+        advance(1)
     assert capsys.readouterr() == ("", "")
 
 

@@ -33,6 +33,7 @@ STEADY = b"T"  # the same, of immutable parts only: a copy with globals of its o
 SOURCE = b"S"  # text, compiled once
 FRESH = b"F"  # a `once` object that each task gets anew
 SHARED = b"P"  # a `once` object that all tasks of a daemon share
+CONSTANTS = b"C"  # what the elements of a map have in common besides the function
 KEY_SIZE = 16
 
 

@@ -15,6 +15,7 @@ import logging
 import pickle
 import secrets
 import struct
+import sys
 from collections import OrderedDict, deque
 from math import inf
 from time import monotonic
@@ -26,35 +27,35 @@ from mirai_py.errors import CANCELED, CONNECTION_RESET, TIMED_OUT
 from mirai_py.frames import Kind, Parts, TaskFlag
 from mirai_py.guard import Guard
 from mirai_py.handles import Mirai
-from mirai_py.peers import Barrier, Counts, Peer, PeerState, Replay, Task
+from mirai_py.outcomes import Outcomes
+from mirai_py.pace import BATCH_SECONDS, CHUNK_SECONDS, SHORT_SECONDS, TASK_OVERHEAD_SECONDS, Pace
+from mirai_py.peers import Barrier, Counts, Mapped, Peer, PeerState, Replay, Span, Task
 from mirai_py.room import Room
 from mirai_py.timer import timer
 from nngsock import ErrorValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mirai_py.codes import Code
+    from mirai_py.pages import Page
     from mirai_py.peers import LocalProcess
     from mirai_py.streams import Streams
 
+    Waiting = deque[Task | Barrier | Span]
+
 _log = logging.getLogger("mirai_py")
 
-# A batch is as many short tasks as take about this long, so that what follows is not held up.
-BATCH_SECONDS = 0.003
-# What a task costs besides its own time; keeps batches of trivial tasks at a few hundred.
-TASK_OVERHEAD_SECONDS = 0.000_012
-# Tasks that take longer than this travel alone.
-SHORT_SECONDS = 0.001
 # A batch that is silent for this long while a daemon is idle gives back what it has not begun.
 RECALL_SECONDS = 0.005
 HANDSHAKE_SECONDS = 10.0
 # Bodies of more bytes than this travel alone: copying them together would cost more than a message.
 MAX_BATCHED_BYTES = 1 << 15
+MAX_CHUNK_BYTES = 1 << 20
+MAX_BATCH = 1024
 # A result up to this size is copied out of its message, a larger one keeps it until it is read.
 COPIED_BYTES = 1 << 15
 REFUSAL_SECONDS = 1.0
-_MAX_ESTIMATES = 4096
 _EVERYWHERE_PATIENCE_SECONDS = 10.0
 
 
@@ -70,7 +71,7 @@ class Dispatcher:
         local: finds the local process of a daemon by its pid, None if it is not one of ours.
         on_change: called (not under the lock) when a daemon joined or left.
         on_resolved: called (not under the lock) with the number of mirais that were resolved.
-        max_batch: the most tasks in one message.
+        max_batch: the most tasks in one message; None for as many as suit.
         memory: bytes of waiting tasks from which on no more are let in; None for no bound.
 
     Attributes:
@@ -89,7 +90,7 @@ class Dispatcher:
         settings: dict[str, Any],
         local: Callable[[int], LocalProcess | None],
         on_change: Callable[[], None],
-        max_batch: int = 1024,
+        max_batch: int | None = None,
         memory: float | None = None,
     ) -> None:
         self._send = send
@@ -99,14 +100,16 @@ class Dispatcher:
         self._settings = settings
         self._local = local
         self._on_change = on_change
-        self._max_batch = max_batch
+        self._max_batch = max_batch or MAX_BATCH
+        self._max_chunk = max_batch or sys.maxsize
         self.on_resolved: Callable[[int], None] | None = None
         self.room = Room(memory)
         self._lock = Guard()
         self._peers: dict[int, Peer] = {}
         self._idle: OrderedDict[int, Peer] = OrderedDict()
-        self._queue: deque[Task | Barrier] = deque()
+        self._queue: Waiting = deque()
         self._tasks: dict[int, Task] = {}
+        self._maps: set[Mapped] = set()
         self._awaiting = 0
         self._executing = 0
         self._completed = 0
@@ -115,8 +118,7 @@ class Dispatcher:
         self._closed = False
         self._recall_set = False
         self._replays: list[Replay] = []
-        # Seconds that tasks with this code take, lately; decides what travels together.
-        self._seconds: OrderedDict[bytes, float] = OrderedDict()
+        self._pace = Pace()
 
     # -- tasks, from any thread
 
@@ -158,28 +160,78 @@ class Dispatcher:
             self._set_timeout(mirai, timeout)
         return mirai
 
-    def submit_all(
-        self,
-        calls: Iterable[tuple[tuple[Code, ...], Parts]],
-        *,
-        timeout: float | None = None,
-        flags: int = TaskFlag.NONE,
-    ) -> list[Mirai]:
-        """Queue many tasks in one step, whatever room there is."""
-        tasks = [self._task(Mirai(self.stop), codes, body, flags) for codes, body in calls]
+    def submit_map(
+        self, codes: tuple[Code, ...], elements: list[Page], *, timeout: float | None = None
+    ) -> Outcomes:
+        """Queue the elements of a map in one step, whatever room there is.
+
+        Args:
+            codes: the function, the constant arguments, then the codes of `once` objects.
+            elements: the elements, packed.
+            timeout: seconds until each that is unresolved resolves to error 5.
+        """
+        outcomes = Outcomes(sum(page.count for page in elements), self._stop_elements)
+        mapped = Mapped.of(outcomes, codes, elements)
+        everything = Span(mapped, 0, len(outcomes))
         with self._lock:
             if self._closed:
-                return _all_reset(tasks)
-            self._tasks.update((task.id, task) for task in tasks)
-            self._enqueue(tasks)
-            self._awaiting += len(tasks)
-            self.room.add(sum(task.size for task in tasks))
-            self._pump()
-            self.room.note_peak()
+                outcomes.settle(0, len(outcomes), ErrorValue(CONNECTION_RESET))
+                return outcomes
+            if elements:
+                self._maps.add(mapped)
+                self._queue.append(everything)
+                self._awaiting += len(everything)
+                self.room.add(everything.size)
+                self._pump()
+                self.room.note_peak()
         if timeout is not None:
-            for task in tasks:
-                self._set_timeout(task.mirai, timeout)
-        return [task.mirai for task in tasks]
+            value = ErrorValue(TIMED_OUT, {"timeout": round(timeout * 1000)})
+            alarm = timer.after(timeout, lambda: self._end_elements(outcomes, 0, len(outcomes), value))
+            outcomes.over._on_wake(alarm.cancel)
+        return outcomes
+
+    def _stop_elements(self, outcomes: Outcomes, first: int, end: int) -> list[bool]:
+        return self._end_elements(outcomes, first, end, ErrorValue(CANCELED))
+
+    def _end_elements(self, outcomes: Outcomes, first: int, end: int, value: ErrorValue) -> list[bool]:
+        """Resolve elements, see that they do not start, or are interrupted; for each whether it was open."""
+        with self._lock:
+            answers = outcomes.open_flags(first, end)
+            under_way = 0
+            for peer in self._peers.values():
+                if peer.chunk is not None and peer.chunk.mapped.outcomes is outcomes:
+                    under_way += self._cancel_in(peer, peer.chunk, first, end)
+            number = outcomes.settle(first, end, value)
+            self._awaiting -= number - under_way
+            self._completed += number - under_way
+            if outcomes.over.done():
+                self._drop_waiting(outcomes)
+        self._announce_elements(outcomes, number)
+        return answers
+
+    def _cancel_in(self, peer: Peer, chunk: Span, first: int, end: int) -> int:
+        """Have a daemon cancel what it has of these elements; gives how many are open."""
+        first, end = max(first, chunk.first), min(end, chunk.end)
+        number = chunk.mapped.outcomes.open_in(first, end) if first < end else 0
+        if number:
+            peer.cancelled_spans.append(Span(chunk.mapped, first, end).ids)
+            self._control(peer)
+        return number
+
+    def _drop_waiting(self, outcomes: Outcomes) -> None:
+        """Take the rest of a map that is resolved out of the queue."""
+        for item in [i for i in self._queue if isinstance(i, Span) and i.mapped.outcomes is outcomes]:
+            self._queue.remove(item)
+            self.room.remove(item.size)
+        self._forget_maps()
+
+    def _forget_maps(self) -> None:
+        self._maps = {mapped for mapped in self._maps if not mapped.outcomes.over.done()}
+
+    def _announce_elements(self, outcomes: Outcomes, number: int) -> None:
+        if number and self.on_resolved is not None:
+            self.on_resolved(number)
+        outcomes.announce()
 
     def await_room(self) -> None:
         """Wait until the queue takes one more task, or is closed."""
@@ -285,7 +337,7 @@ class Dispatcher:
         """Pid, host and state of each connected daemon."""
         with self._lock:
             return [
-                {"pid": p.who.pid, "host": p.who.host, "state": p.state.value, "tasks": len(p.running)}
+                {"pid": p.who.pid, "host": p.who.host, "state": p.state.value, "tasks": p.load}
                 for p in self._peers.values()
                 if p.who is not None and p.state is not PeerState.GREETING
             ]
@@ -323,10 +375,12 @@ class Dispatcher:
         with self._lock:
             self._closed = True
             tasks = [task for task in self._tasks.values() if not task.mirai.done()]
+            maps = [mapped.outcomes for mapped in self._maps]
             for peer in self._peers.values():
                 if peer.patience is not None:
                     peer.patience.cancel()
             self._tasks.clear()
+            self._maps.clear()
             self._queue.clear()
             self._peers.clear()
             self._idle.clear()
@@ -334,7 +388,10 @@ class Dispatcher:
             self.room.used = 0
             self.room.wake()
             mirais = _all_reset(tasks)
+            numbers = [each.settle(0, len(each), ErrorValue(CONNECTION_RESET)) for each in maps]
         self._announce(mirais)
+        for each, number in zip(maps, numbers, strict=True):
+            self._announce_elements(each, number)
 
     # -- daemons, on the receiving thread
 
@@ -374,12 +431,17 @@ class Dispatcher:
             self._greet(peer, frame)
         elif kind == Kind.RESULT:
             self._finished(peer, frame, flags, count)
+        elif kind == Kind.PIECE:
+            self._finished_elements(peer, frame, flags, count)
         elif kind == Kind.ACK:
             with self._lock:
                 peer.control_sent = False
                 self._control(peer)
         elif kind == Kind.RETURNED:
-            self._returned(peer, frames.parse_ids(frame, count))
+            if flags == frames.RANGES:
+                self._returned_elements(peer, *frames.parse_ranges(frame, count)[0])
+            else:
+                self._returned(peer, frames.parse_ids(frame, count))
         elif kind == Kind.NEED:
             self._deliver_codes(peer, frames.parse_need(frame, count))
         elif kind == Kind.LEAVE:
@@ -450,18 +512,42 @@ class Dispatcher:
                     continue
                 self._executing -= 1
                 self._forget(task)
-                self._learn(task.codes[0].key, seconds)
+                self._pace.learn(task.codes[0].key, seconds)
                 if not task.mirai.done():
                     task.mirai._store(status, body if len(body) > COPIED_BYTES else bytes(body))
                     resolved.append(task.mirai)
-            if leaving:
-                self._depart(peer)
-            elif not peer.running and peer.state is PeerState.BUSY:
-                self._make_idle(peer)
-                self._pump()
-            elif not peer.running and peer.state is PeerState.LEAVING:
-                self._queue_control(peer, [frames.head(Kind.LEAVE_OK)])
+            self._after_result(peer, leaving)
         self._announce(resolved)
+
+    def _finished_elements(self, peer: Peer, frame: memoryview, leaving: int, count: int) -> None:
+        first, seconds, page = frames.parse_piece(frame)
+        with self._lock:
+            peer.heard = monotonic()
+            chunk = peer.chunk
+            if chunk is None or first != chunk.ids[0] or not 0 < count <= len(chunk):
+                raise frames.FrameError(f"values of {count} elements from {first} on were not asked for")
+            outcomes, begin = chunk.mapped.outcomes, chunk.first
+            chunk.first += count
+            if not chunk:
+                peer.chunk = None
+            self._executing -= count
+            self._completed += count
+            self._pace.learn(chunk.key, seconds / count, count)
+            number = outcomes.store(begin, begin + count, page if len(page) > COPIED_BYTES else bytes(page))
+            if outcomes.over.done():
+                self._maps.discard(chunk.mapped)
+            self._after_result(peer, leaving)
+        self._announce_elements(outcomes, number)
+
+    def _after_result(self, peer: Peer, leaving: int) -> None:
+        """A daemon that has nothing left to do gets more, or may go."""
+        if leaving:
+            self._depart(peer)
+        elif not peer.load and peer.state is PeerState.BUSY:
+            self._make_idle(peer)
+            self._pump()
+        elif not peer.load and peer.state is PeerState.LEAVING:
+            self._queue_control(peer, [frames.head(Kind.LEAVE_OK)])
 
     def _announce(self, resolved: Sequence[Mirai]) -> None:
         """Wake who waits for these; last of all, for they compete with this thread for the interpreter."""
@@ -470,13 +556,6 @@ class Dispatcher:
         for mirai in resolved:
             mirai._wake()
 
-    def _learn(self, key: bytes, seconds: float) -> None:
-        before = self._seconds.get(key)
-        self._seconds[key] = seconds if before is None else 0.8 * before + 0.2 * seconds
-        self._seconds.move_to_end(key)
-        if len(self._seconds) > _MAX_ESTIMATES:
-            self._seconds.popitem(last=False)
-
     def _returned(self, peer: Peer, numbers: Sequence[int]) -> None:
         """Tasks come back that were not begun: they are the next ones."""
         with self._lock:
@@ -484,12 +563,43 @@ class Dispatcher:
             tasks = [t for n in numbers if (t := peer.running.pop(n, None)) is not None]
             self._executing -= len(tasks)
             resolved = self._put_back(tasks)
-            if peer.state is PeerState.LEAVING and not peer.running:
-                self._queue_control(peer, [frames.head(Kind.LEAVE_OK)])
-            elif peer.state is PeerState.BUSY and not peer.running:
-                self._make_idle(peer)
-            self._pump()
+            self._after_return(peer)
         self._announce(resolved)
+
+    def _returned_elements(self, peer: Peer, first: int, end: int) -> None:
+        """The end of a chunk comes back that was not begun."""
+        with self._lock:
+            peer.recalled = False
+            chunk = peer.chunk
+            if chunk is not None and chunk.ids[0] <= first < end == chunk.ids[1]:
+                kept = first - chunk.ids[0]
+                self._put_back_elements(Span(chunk.mapped, chunk.first + kept, chunk.end))
+                chunk.end = chunk.first + kept
+                if not chunk:
+                    peer.chunk = None
+            self._after_return(peer)
+
+    def _after_return(self, peer: Peer) -> None:
+        if peer.state is PeerState.LEAVING and not peer.load:
+            self._queue_control(peer, [frames.head(Kind.LEAVE_OK)])
+        elif peer.state is PeerState.BUSY and not peer.load:
+            self._make_idle(peer)
+        self._pump()
+
+    def _put_back_elements(self, span: Span) -> None:
+        """Put elements that were not begun at the head of the queue."""
+        waiting = span.mapped.outcomes.open_in(span.first, span.end)
+        self._executing -= len(span)
+        self._completed += len(span) - waiting
+        if not waiting:
+            return
+        self._awaiting += waiting
+        self.room.add(span.size)
+        head = self._queue[0] if self._queue else None
+        if isinstance(head, Span) and head.mapped is span.mapped and head.first == span.end:
+            head.first = span.first
+        else:
+            self._queue.appendleft(span)
 
     def _put_back(self, tasks: Sequence[Task]) -> list[Mirai]:
         """Put tasks that were not begun at the head of the queue; give the mirais that this resolves.
@@ -520,12 +630,14 @@ class Dispatcher:
         peer.state = PeerState.LEAVING
         self._idle.pop(peer.pipe, None)
         self._release_bound(peer)
-        if not peer.running:
+        if not peer.load:
             self._queue_control(peer, [frames.head(Kind.LEAVE_OK)])
 
     def _deliver_codes(self, peer: Peer, keys: Sequence[bytes]) -> None:
         with self._lock:
             held = {c.key: c.body for task in peer.running.values() for c in task.codes}
+            if peer.chunk is not None:
+                held |= {c.key: c.body for c in peer.chunk.mapped.codes}
             self._queue_control(peer, frames.codes([(k, held[k]) for k in keys if k in held]))
 
     def lost(self, pipe: int) -> None:
@@ -545,11 +657,12 @@ class Dispatcher:
             self._executing += len(peer.bound)
             peer.running.clear()
             peer.bound.clear()
+            chunk, peer.chunk = peer.chunk, None
             orphans = self._leave_barriers(peer)
             self._pump()
         self._announce(orphans)
-        if tasks:
-            self._conclude(peer, tasks)
+        if tasks or chunk:
+            self._conclude(peer, tasks, chunk)
         self._on_change()
 
     def _leave_barriers(self, peer: Peer) -> list[Mirai]:
@@ -572,23 +685,27 @@ class Dispatcher:
         if not barrier.members:
             self._queue.remove(barrier)
 
-    def _conclude(self, peer: Peer, tasks: list[Task]) -> None:
+    def _conclude(self, peer: Peer, tasks: list[Task], chunk: Span | None) -> None:
         """Tell what became of the tasks of a lost daemon, with its exit code if it is one of ours."""
         assert peer.who is not None
         detail = {"pid": peer.who.pid, "host": peer.who.host}
         local = peer.local
-        if local is None:
-            self._settle(tasks, len(tasks), {}, detail)
-            return
 
         def ended(end: dict[str, Any]) -> None:
-            if end:
-                begun = len(tasks) if self.binds else _begun(tasks, local.started())
-                self._settle(tasks, begun, local.finished(), detail | end)
-            else:  # a process that is lost but lives may still begin what it holds
-                self._settle(tasks, len(tasks), {}, detail)
+            # Without proof that it has ended with them unbegun, all may have begun or may yet begin.
+            proof = local if end else None
+            if tasks:
+                begun = len(tasks) if proof is None or self.binds else _begun(tasks, proof.started())
+                self._settle(tasks, begun, {} if proof is None else proof.finished(), detail | end)
+            if chunk:
+                begun = len(chunk) if proof is None else proof.started() + 1 - chunk.ids[0]
+                kept = [] if proof is None else proof.pieces()
+                self._settle_elements(chunk, min(max(0, begun), len(chunk)), kept, detail | end)
 
-        local.when_ended(ended)
+        if local is None:
+            ended({})
+        else:
+            local.when_ended(ended)
 
     def _settle(
         self,
@@ -616,6 +733,28 @@ class Dispatcher:
         self._announce(resolved)
         self._on_change()  # what waits may have nobody left to wait for
 
+    def _settle_elements(
+        self, chunk: Span, begun: int, kept: Sequence[tuple[int, int, bytes]], detail: dict[str, Any]
+    ) -> None:
+        """The same for a chunk: of what had begun, some values may have been kept."""
+        outcomes = chunk.mapped.outcomes
+        between = chunk.first + begun
+        with self._lock:
+            if self._closed:
+                return
+            self._executing -= begun
+            self._completed += begun
+            number = 0
+            for first, count, page in kept:
+                begin = first - outcomes.first
+                if chunk.first <= begin + count <= between:
+                    number += outcomes.store(begin, begin + count, page)
+            number += outcomes.settle(chunk.first, between, ErrorValue(CONNECTION_RESET, detail))
+            self._put_back_elements(Span(chunk.mapped, between, chunk.end))
+            self._forget_maps()
+            self._pump()
+        self._announce_elements(outcomes, number)
+
     # -- who gets what next, under the lock
 
     def _pump(self) -> None:
@@ -625,6 +764,12 @@ class Dispatcher:
         """
         blocked: list[Peer] = []
         while self._queue and self._idle:
+            head = self._queue[0]
+            if isinstance(head, Span):
+                chunk = self._take_chunk(head)
+                if chunk:
+                    self._assign_chunk(self._idle.popitem()[1], chunk)
+                continue
             _, peer = self._idle.popitem()
             batch = self._take(peer, self._queue, self._connected)
             if batch:
@@ -636,13 +781,40 @@ class Dispatcher:
         if self._idle and not self._queue:
             self._consider_recall()
 
-    def _take(self, peer: Peer, queue: deque[Task | Barrier] | deque[Task], sharers: int) -> list[Task]:
+    def _take_chunk(self, waiting: Span) -> Span | None:
+        """The next elements of what waits at the head of the queue; None if none is unresolved any more."""
+        mapped, before = waiting.mapped, waiting.size
+        first, end = mapped.outcomes.next_open(waiting.first, waiting.end)
+        number = min(self._pace.chunk(waiting.key, waiting.end - first, self._connected), self._max_chunk)
+        end = mapped.fitting(first, min(end, first + number), MAX_CHUNK_BYTES) if first < end else end
+        waiting.first = end
+        self.room.remove(before - waiting.size)
+        if not waiting:
+            self._queue.popleft()
+        self._awaiting -= end - first
+        return Span(mapped, first, end) if first < end else None
+
+    def _assign_chunk(self, peer: Peer, chunk: Span) -> None:
+        peer.chunk = chunk
+        peer.state = PeerState.BUSY
+        peer.heard = monotonic()
+        self._executing += len(chunk)
+        skip, found = chunk.mapped.cut(chunk.first, chunk.end)
+        function, constants, *_ = codes = chunk.mapped.codes
+        new = list(peer.news_of(codes).items())
+        keys = (function.key, constants.key)
+        base, first = chunk.mapped.outcomes.first, chunk.ids[0]
+        self._send(peer.pipe, frames.chunk(frames.Chunk(base, first, skip, len(chunk), keys, new, found)))
+
+    def _take(self, peer: Peer, queue: Waiting | deque[Task], sharers: int) -> list[Task]:
         """The next task, with as many short ones behind it as fit; empty if there is none for this daemon."""
         batch: list[Task] = []
         taken = 0
         budget, share = BATCH_SECONDS, 1
         while queue and len(batch) < share:
             item = queue[0]
+            if isinstance(item, Span):
+                break
             if isinstance(item, Barrier):
                 if not batch and peer not in item.served:
                     item.served.add(peer)
@@ -670,7 +842,7 @@ class Dispatcher:
         """Seconds that a task will probably take; for ever, if it is better sent alone."""
         if task.size > MAX_BATCHED_BYTES:
             return inf
-        return self._seconds.get(task.codes[0].key, inf)
+        return self._pace.expected(task.codes[0].key)
 
     def _assign(self, peer: Peer, batch: list[Task]) -> None:
         new: dict[bytes, bytes] = {}
@@ -678,9 +850,7 @@ class Dispatcher:
         for task in batch:
             task.peer = peer
             peer.running[task.id] = task
-            for code in task.codes:
-                if peer.lacks(code):
-                    new[code.key] = code.body
+            new |= peer.news_of(task.codes)
             entries.append((task.id, task.flags, task.body))
         self._executing += len(batch)
         peer.state = PeerState.BUSY
@@ -689,7 +859,7 @@ class Dispatcher:
 
     def _consider_recall(self) -> None:
         """A daemon is idle and the queue empty: look later whether a batch elsewhere should be shared."""
-        if self._recall_set or not any(len(p.running) > 1 and not p.recalled for p in self._peers.values()):
+        if self._recall_set or not any(p.load > 1 and not p.recalled for p in self._peers.values()):
             return
         self._recall_set = True
         timer.after(RECALL_SECONDS, self._recall)
@@ -701,10 +871,27 @@ class Dispatcher:
                 return
             silent_since = monotonic() - RECALL_SECONDS
             for peer in self._peers.values():
-                if len(peer.running) > 1 and not peer.recalled and peer.heard <= silent_since:
-                    peer.recalled = True
-                    self._queue_control(peer, frames.ids(Kind.RECALL, list(peer.running)[1:]))
+                if (
+                    peer.load > 1
+                    and not peer.recalled
+                    and (
+                        peer.heard <= silent_since
+                        or (peer.chunk is not None and self._takes_long(peer.chunk))
+                    )
+                ):
+                    self._recall_from(peer)
             self._consider_recall()
+
+    def _takes_long(self, chunk: Span) -> bool:
+        """Whether a chunk whose results keep coming will do so for longer than it was made for."""
+        return self._pace.expected(chunk.key) * len(chunk) > 2 * CHUNK_SECONDS
+
+    def _recall_from(self, peer: Peer) -> None:
+        peer.recalled = True
+        if peer.chunk is not None:
+            self._queue_control(peer, frames.ranges(Kind.RECALL, [peer.chunk.ids]))
+        else:
+            self._queue_control(peer, frames.ids(Kind.RECALL, list(peer.running)[1:]))
 
     def _queue_control(self, peer: Peer, parts: Parts) -> None:
         peer.controls.append(parts)
@@ -717,6 +904,9 @@ class Dispatcher:
         if peer.cancels:
             peer.controls.appendleft(frames.ids(Kind.CANCEL, peer.cancels))
             peer.cancels = []
+        if peer.cancelled_spans:
+            peer.controls.appendleft(frames.ranges(Kind.CANCEL, peer.cancelled_spans))
+            peer.cancelled_spans = []
         if peer.controls:
             peer.control_sent = True
             self._send(peer.pipe, peer.controls.popleft())

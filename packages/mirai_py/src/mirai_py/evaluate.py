@@ -16,9 +16,10 @@ import sys
 import threading
 import traceback
 import types
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mirai_py import codes, serial
 from mirai_py.cleanup import Surroundings
@@ -29,11 +30,12 @@ from mirai_py.streams import Stream, seed_generators
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mirai_py.codes import CodeCache
     from mirai_py.frames import Buffer, Parts
 
+T = TypeVar("T")
 _HERE = str(Path(__file__).parent) + os.sep
 _LIBRARY = (_HERE, pickle.__file__)
 # True while a task runs in this context: `on_daemon()`, and what must not be done from within a map.
@@ -59,6 +61,16 @@ def in_map() -> bool:
     return _in_task.get() == "map"
 
 
+@contextmanager
+def in_task(what: str) -> Iterator[None]:
+    """Mark this context as one in which a task runs: "task", or "map" for an element of a map."""
+    token = _in_task.set(what)
+    try:
+        yield
+    finally:
+        _in_task.reset(token)
+
+
 class Interrupt:
     """Lets another thread interrupt the task that runs, and none but that one.
 
@@ -71,12 +83,13 @@ class Interrupt:
 
     Attributes:
         running: the task that runs.
-        ended: nothing is to begin any more.
+        any_unwanted: there may be tasks that must not start.
     """
 
     def __init__(self) -> None:
         self.running: int | None = None
-        self.ended = False
+        self.any_unwanted = False
+        self._ended = False
         self._unwanted: set[int] = set()
         self._signalled = False
         self._thread = threading.get_ident()
@@ -101,11 +114,21 @@ class Interrupt:
 
     def __call__(self, task: int) -> None:
         """Interrupt this task if it runs, and never let it start; from any thread."""
-        self._unwanted.add(task)
+        self.refuse((task,))
         if self._installed and self.running == task and not self._signalled:
             self._signalled = True
             signal.pthread_kill(self._thread, signal.SIGINT)
             timer.after(NUDGE_SECONDS, lambda: self._nudge(NUDGE_SECONDS))
+
+    def refuse(self, tasks: Iterable[int]) -> None:
+        """Never let these start; from any thread."""
+        self._unwanted.update(tasks)
+        self.any_unwanted = True
+
+    def end(self) -> None:
+        """Let nothing start any more."""
+        self._ended = True
+        self.any_unwanted = True
 
     def _nudge(self, seconds: float) -> None:
         if self._signalled and self._installed:
@@ -115,11 +138,12 @@ class Interrupt:
 
     def unwanted(self, task: int) -> bool:
         """Whether this task must not start."""
-        return self.ended or task in self._unwanted
+        return self._ended or task in self._unwanted
 
     def forget(self) -> None:
         """Forget tasks that were unwanted: those under way now are others."""
         self._unwanted = set()
+        self.any_unwanted = self._ended
 
     def begin(self, task: int) -> None:
         """Mark a task as the one that runs.
@@ -167,17 +191,27 @@ class Evaluator:
     def run(self, task: int, flags: int, body: Buffer) -> tuple[Status, Parts]:
         """Run a task and pack its outcome."""
         everywhere = bool(flags & TaskFlag.EVERYWHERE)
+        if everywhere:
+            self._around = None  # what it changes lasts
+        with in_task("map" if flags & TaskFlag.MAP else "task"):
+            if everywhere:
+                return self._run(task, body, everywhere=True)
+            with self.cleaned():
+                return self._run(task, body, everywhere=False)
+
+    @contextmanager
+    def cleaned(self) -> Iterator[Callable[[], None]]:
+        """Put back at the end what a task must not leave behind; gives a function that does so at once."""
         if self._cleanup and self._around is None:
             self._around = Surroundings.of(self.namespace)
-        token = _in_task.set("map" if flags & TaskFlag.MAP else "task")
         try:
-            return self._run(task, body, everywhere=everywhere)
+            yield self._clean
         finally:
-            _in_task.reset(token)
-            if everywhere or not self._cleanup:
-                self._around = None
-            elif self._around is not None:
-                self._around.restore(self.namespace)
+            self._clean()
+
+    def _clean(self) -> None:
+        if self._around is not None:
+            self._around.restore(self.namespace)
 
     def _run(self, task: int, body: Buffer, *, everywhere: bool) -> tuple[Status, Parts]:
         interrupt = self.interrupt
@@ -204,10 +238,17 @@ class Evaluator:
         """The callable (or compiled source) and its arguments, fetching codes that are not here."""
         view = memoryview(body)
         key = bytes(view[:KEY_SIZE])
+        return self.complete(lambda: (self.code(key), *serial.loads(view[KEY_SIZE:])))
+
+    def complete(self, read: Callable[[], T]) -> T:
+        """What `read()` gives, once the codes that it misses have been fetched.
+
+        Raises:
+            Exception: whatever it raises for another reason.
+        """
         while True:
             try:
-                call = self._code(key)
-                args, kwargs, extras = serial.loads(view[KEY_SIZE:])
+                return read()
             except codes.MissingCodeError as missing:
                 if self._fetch is None:
                     raise
@@ -215,10 +256,13 @@ class Evaluator:
             except ImportError as error:
                 error.add_note(f"while reading the task on {socket.gethostname()}, pid {os.getpid()}")
                 raise
-            else:
-                return call, args, kwargs, extras
 
-    def _code(self, key: bytes) -> Any:
+    def code(self, key: bytes) -> Any:
+        """The callable, or compiled source, of a code; as new where it could tell.
+
+        Raises:
+            MissingCodeError: it is not here.
+        """
         body = self.cache.body(key)
         kind = body[:1]
         if kind in (codes.REFERENCE, codes.SHARED):
@@ -244,12 +288,16 @@ class Evaluator:
             return lambda **arguments: call.run(self.namespace, names, arguments, keep=keep)
         if everywhere:
             self.namespace.update(names)
-        for item in (call, *args, *kwargs.values()):
-            if isinstance(item, types.FunctionType) and sent_by_value(item):
-                inject(item.__globals__, self.namespace, names)
+        self.show_names(names, (call, *args, *kwargs.values()))
         if not callable(call):
             raise TypeError(f"a task is a function or source text, not {type(call).__name__}")
         return call  # type: ignore[no-any-return]
+
+    def show_names(self, names: Mapping[str, Any], items: Iterable[Any]) -> None:
+        """Make the daemon's names, and those of a task, visible to the functions among its parts."""
+        for item in items:
+            if isinstance(item, types.FunctionType) and sent_by_value(item):
+                inject(item.__globals__, self.namespace, names)
 
     def _keep_globals(self, call: Any) -> None:
         """What a function of `everywhere` assigned with `global` lasts."""

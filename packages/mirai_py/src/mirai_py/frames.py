@@ -7,7 +7,11 @@ results pass through unread.
     TASK    n_codes u32, then (hash 16 bytes, length u64) a code, then (id u64, length u64, flags u8) a task,
             then the codes that this daemon does not know yet, then the tasks
     RESULT  (id u64, length u64, status u8, seconds f32) a result, then the bodies
-    CANCEL, RECALL, RETURNED   ids u64
+    CHUNK   ids of the first element of the map and of the chunk u64, elements of the first page to skip u32,
+            elements u32, hashes of function and constant arguments, n_codes u32, then (hash, length u64) a
+            code, then the length u64 of each page, then the codes, then the pages (see pages.py)
+    PIECE   id of the first element u64, seconds of all f64, then a page of their values
+    CANCEL, RECALL, RETURNED   ids u64; with the flag RANGES pairs of first and end
     NEED    hashes of 16 bytes;  CODE  like the codes of a TASK
     LEAVE   code u8;  REFUSE  text
     CHALLENGE, HELLO, INIT   see handshake.py
@@ -28,7 +32,11 @@ _CODE = struct.Struct("<16sQ")
 _TASK = struct.Struct("<QQB")
 _RESULT = struct.Struct("<QQBf")
 _COUNT = struct.Struct("<I")
+_CHUNK = struct.Struct("<QQII16s16sI")
+_PIECE = struct.Struct("<Qd")
 HEADER_SIZE = _HEADER.size
+# Parts of fewer bytes than this are joined: copying them costs less than handing on each.
+JOINED_BYTES = 1 << 16
 
 Buffer = bytes | bytearray | memoryview
 Parts = list[Buffer]
@@ -52,6 +60,8 @@ class Kind(IntEnum):
     ACK = 13
     NEED = 14
     CODE = 15
+    CHUNK = 16
+    PIECE = 17
 
 
 class Status(IntEnum):
@@ -69,6 +79,10 @@ class TaskFlag(IntEnum):
     NONE = 0
     EVERYWHERE = 1
     MAP = 2
+
+
+# Flag of frames of ids: they are pairs of the first and the one behind the last.
+RANGES = 1
 
 
 class Result(NamedTuple):
@@ -143,7 +157,7 @@ def parse_tasks(
 
 
 def results(done: Sequence[Result], flags: int = 0) -> Parts:
-    """A RESULT frame; bodies of one MiB and more stay parts of their own, so that they are copied once."""
+    """A RESULT frame; large bodies stay parts of their own, so that they are copied once."""
     table = [head(Kind.RESULT, flags, len(done))]
     bodies: Parts = []
     size = 0
@@ -152,7 +166,7 @@ def results(done: Sequence[Result], flags: int = 0) -> Parts:
         table.append(_RESULT.pack(result.id, length, result.status, result.seconds))
         bodies += result.body
         size += length
-    if size >= 1 << 16:
+    if size >= JOINED_BYTES:
         return [b"".join(table), *bodies]
     return [b"".join([*table, *bodies])]
 
@@ -173,6 +187,81 @@ def parse_results(frame: memoryview, count: int) -> list[tuple[int, int, float, 
     if at != len(frame):
         raise FrameError(f"results of {at} bytes came in a frame of {len(frame)}")
     return found
+
+
+class Chunk(NamedTuple):
+    """Elements of a map, as they travel.
+
+    Attributes:
+        base: id of the first element of the map.
+        first: id of the first that is meant; the others follow.
+        skip: elements of the first page that are not meant.
+        number: how many elements are meant.
+        keys: hashes of the function and of the constant arguments.
+        codes: codes that the daemon does not know yet.
+        pages: the elements, packed.
+    """
+
+    base: int
+    first: int
+    skip: int
+    number: int
+    keys: tuple[bytes, bytes]
+    codes: Sequence[tuple[bytes, bytes]]
+    pages: Sequence[Buffer]
+
+
+def chunk(it: Chunk) -> Parts:
+    """A CHUNK frame, as parts to send."""
+    table = [
+        head(Kind.CHUNK, 0, len(it.pages)),
+        _CHUNK.pack(it.base, it.first, it.skip, it.number, *it.keys, len(it.codes)),
+        *(_CODE.pack(key, len(code)) for key, code in it.codes),
+        struct.pack(f"<{len(it.pages)}Q", *map(len, it.pages)),
+        *(code for _, code in it.codes),
+    ]
+    if sum(map(len, it.pages)) >= JOINED_BYTES:
+        return [b"".join(table), *it.pages]
+    return [b"".join([*table, *it.pages])]
+
+
+def parse_chunk(frame: memoryview, count: int) -> Chunk:
+    """The parts of a CHUNK frame."""
+    base, first, skip, number, function, constants, n_codes = _CHUNK.unpack_from(frame, HEADER_SIZE)
+    table, at = _code_table(frame, HEADER_SIZE + _CHUNK.size, n_codes)
+    lengths = struct.unpack_from(f"<{count}Q", frame, at)
+    codes, at = _code_bodies(frame, at + 8 * count, table)
+    pages = []
+    for length in lengths:
+        pages.append(frame[at : at + length])
+        at += length
+    return Chunk(base, first, skip, number, (function, constants), codes, pages)
+
+
+def piece(first: int, count: int, seconds: float, page: Parts) -> Parts:
+    """A PIECE frame: values of elements that follow each other."""
+    table = head(Kind.PIECE, 0, count) + _PIECE.pack(first, seconds)
+    if sum(map(len, page)) >= JOINED_BYTES:
+        return [table, *page]
+    return [b"".join([table, *page])]
+
+
+def parse_piece(frame: memoryview) -> tuple[int, float, memoryview]:
+    """Id of the first element, seconds of all, and the page of values of a PIECE frame."""
+    first, seconds = _PIECE.unpack_from(frame, HEADER_SIZE)
+    return first, seconds, frame[HEADER_SIZE + _PIECE.size :]
+
+
+def ranges(kind: Kind, spans: Sequence[tuple[int, int]]) -> Parts:
+    """A frame that carries ranges of ids."""
+    numbers = [number for span in spans for number in span]
+    return [head(kind, RANGES, len(spans)) + struct.pack(f"<{len(numbers)}Q", *numbers)]
+
+
+def parse_ranges(frame: Buffer, count: int) -> list[tuple[int, int]]:
+    """The ranges of ids of a frame."""
+    numbers = struct.unpack_from(f"<{2 * count}Q", frame, HEADER_SIZE)
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def ids(kind: Kind, numbers: Sequence[int]) -> Parts:

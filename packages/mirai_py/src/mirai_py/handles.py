@@ -36,6 +36,17 @@ _log = logging.getLogger("mirai_py")
 _registering = threading.Lock()
 _ids = itertools.count(1)
 _PENDING: Any = object()
+# More threads than this are never between looking up `_ids` and taking from it.
+_ID_GAP = 1024
+
+
+def take_ids(number: int) -> int:
+    """The first of `number` ids that follow each other."""
+    global _ids
+    with _registering:
+        first = next(_ids) + _ID_GAP
+        _ids = itertools.count(first + number)
+    return first
 
 
 class Mirai:
@@ -395,8 +406,10 @@ def unresolved(x: Any) -> bool:
         return not x.done()
     if isinstance(x, dict):
         return any(unresolved(item) for item in x.values())
-    if isinstance(x, list | tuple) or is_mirai_map(x):
+    if isinstance(x, list | tuple):
         return any(unresolved(item) for item in x)
+    if is_mirai_map(x):
+        return not x.done()
     return x is UNRESOLVED
 
 
@@ -448,6 +461,9 @@ def call_mirai(x: T) -> T:
         ...     call_mirai(mirai(pow, 2, 3))
         < mirai [data] >
     """
+    if is_mirai_map(x):
+        x.call()  # type: ignore[attr-defined]  # a map, which waits without making its mirais
+        return x
     for mirai in members(x):
         _wait(mirai, None)
     return x
@@ -472,7 +488,9 @@ def stop_mirai(x: Any) -> bool | list[bool]:
     """
     if isinstance(x, Mirai):
         return x.cancel()
-    if isinstance(x, list | tuple | dict) or is_mirai_map(x):
+    if is_mirai_map(x):
+        return x.cancel()  # type: ignore[no-any-return]
+    if isinstance(x, list | tuple | dict):
         items = list(x.values()) if isinstance(x, dict) else list(x)
         answers = [item.cancel() if isinstance(item, Mirai) else False for item in reversed(items)]
         return answers[::-1]

@@ -69,7 +69,7 @@ def mirai_imap(
     """
     if _window is not None and (isinstance(_window, bool) or not isinstance(_window, int) or _window < 1):
         raise ValueError(f"`_window` must be a whole number, 1 or greater, or None, not {_window!r}")
-    rows, _ = rows_of(x, f, _args, kwargs)
+    rows = rows_of(x, f, _args, kwargs)
     profile = require_profile(_compute)
     extras, seconds = extras_of(_globals), seconds_of(_timeout)
 

@@ -17,7 +17,7 @@ from mirai_py.streams import kept_generators
 from nngsock import ErrorValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from mirai_py.codes import Code
     from mirai_py.streams import Streams
@@ -59,16 +59,6 @@ class Inline:
         if self.on_resolved is not None:
             self.on_resolved(1)
         return mirai
-
-    def submit_all(
-        self,
-        calls: Iterable[tuple[tuple[Code, ...], Parts]],
-        *,
-        timeout: float | None = None,
-        flags: int = TaskFlag.NONE,
-    ) -> list[Mirai]:
-        """Run tasks one after the other."""
-        return [self.submit(codes, body, timeout=timeout, flags=flags) for codes, body in calls]
 
     def await_room(self) -> None:
         """There always is."""

@@ -66,6 +66,7 @@ class LocalDaemon:
     _calls: list[Callable[[dict[str, Any]], object]] = field(default_factory=list)
     _started: int = 0
     _finished: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    _pieces: list[tuple[int, int, bytes]] = field(default_factory=list)
 
     @property
     def pid(self) -> int:
@@ -85,6 +86,10 @@ class LocalDaemon:
     def finished(self) -> dict[int, tuple[int, bytes]]:
         """Status and body of results that it had not sent when it ended, by task."""
         return self._finished
+
+    def pieces(self) -> list[tuple[int, int, bytes]]:
+        """Values of elements of maps that it had not sent when it ended: first id, number, page."""
+        return self._pieces
 
     def gone(self) -> bool:
         """Whether it has ended."""
@@ -130,7 +135,7 @@ class LocalDaemon:
         self.process.wait()
         with self._lock:
             self._started = self.record.started()
-            self._finished = self.record.finished()
+            self._finished, self._pieces = self.record.finished(), self.record.pieces()
             self._ended.set()
             calls, self._calls = self._calls, []
         for call in calls:

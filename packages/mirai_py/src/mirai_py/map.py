@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import queue
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
-from mirai_py.errors import MiraiError, MiraiMapError, is_error_value, raised
-from mirai_py.handles import LoopWaker, Mirai, _wait, arrivals, awaited, callbacks, end, stop_mirai
+from mirai_py.errors import MiraiError, MiraiMapError, raised
+from mirai_py.handles import LoopWaker, Mirai, awaited, callbacks, end
+from mirai_py.outcomes import Listed
 from mirai_py.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from mirai_py.outcomes import Source
 
 _log = logging.getLogger("mirai_py")
 
@@ -25,12 +31,12 @@ class MiraiMap(Sequence[Mirai]):
         names: the names of the elements, or None.
     """
 
-    def __init__(self, mirais: list[Mirai], names: list[str] | None) -> None:
-        self._mirais = mirais
+    def __init__(self, source: Source | Sequence[Mirai], names: list[str] | None) -> None:
+        self._source: Source = Listed(source) if isinstance(source, Sequence) else source
         self.names = names
 
     def __len__(self) -> int:
-        return len(self._mirais)
+        return len(self._source)
 
     @overload
     def __getitem__(self, index: int | str) -> Mirai: ...
@@ -41,17 +47,20 @@ class MiraiMap(Sequence[Mirai]):
             if self.names is None or index not in self.names:
                 raise KeyError(f"the map has no element named {index!r}")
             index = self.names.index(index)
-        return self._mirais[index]
+        positions = range(len(self))[index]
+        if isinstance(positions, range):
+            return [self._source.mirai(i) for i in positions]
+        return self._source.mirai(positions)
 
     def __iter__(self) -> Iterator[Mirai]:
-        return iter(self._mirais)
+        return map(self._source.mirai, range(len(self)))
 
     def __repr__(self) -> str:
-        return f"< mirai map [{sum(m.done() for m in self._mirais)}/{len(self)}] >"
+        return f"< mirai map [{self._source.resolved()}/{len(self)}] >"
 
     def done(self) -> bool:
         """Whether all are resolved."""
-        return all(m.done() for m in self._mirais)
+        return self._source.resolved() == len(self)
 
     def call(self) -> MiraiMap:
         """Wait until all are resolved.
@@ -59,15 +68,12 @@ class MiraiMap(Sequence[Mirai]):
         Returns:
             This map.
         """
-        for mirai in self._mirais:
-            _wait(mirai, None)
+        self._source.wait()
         return self
 
     def cancel(self) -> list[bool]:
         """Stop all that is unresolved: see `stop_mirai`."""
-        answers = stop_mirai(self._mirais)
-        assert isinstance(answers, list)
-        return answers
+        return self._source.stop()
 
     def collect(
         self, *, flat: bool = False, progress: bool | str | Mapping[str, Any] = False, stop: bool = False
@@ -97,23 +103,31 @@ class MiraiMap(Sequence[Mirai]):
             self._follow(stop=True, progress=False)
         else:
             self.call()
-        values = [m.data for m in self._mirais]
+        values = self._source.values()
         if flat:
             return _flattened(self, values)
         return values if self.names is None else dict(zip(self.names, values, strict=True))
 
     def _follow(self, *, stop: bool, progress: bool | str | Mapping[str, Any]) -> None:
         """Take note of each as it resolves, in time, not in order."""
-        with progress_bar(len(self), progress) as advance:
-            for index in arrivals(self._mirais):
-                advance()
-                if stop and is_error_value(self._mirais[index].data):
-                    self.cancel()
-                    raise self.failure(index)
+        left = len(self)
+        came: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+        unwatch = self._source.watch(lambda first, end: came.put((first, end)))
+        try:
+            with progress_bar(left, progress) as advance:
+                while left:
+                    first, end = came.get()
+                    left -= end - first
+                    advance(end - first)
+                    if stop and (index := self._source.failure_in(first, end)) is not None:
+                        self.cancel()
+                        raise self.failure(index)
+        finally:
+            unwatch()
 
     def failure(self, index: int) -> MiraiMapError:
         """The error that tells which element failed."""
-        value = self._mirais[index].data
+        value = self[index].data
         error = MiraiMapError(index, None if self.names is None else self.names[index], value)
         error.__cause__ = value if isinstance(value, MiraiError) else None
         return error
@@ -125,23 +139,29 @@ class MiraiMap(Sequence[Mirai]):
         loop = asyncio.get_running_loop()
         waker = LoopWaker.of(loop)
         over = loop.create_future()
-        left = len(self._mirais)
+        left = len(self)
+        failed: int | None = None
 
-        def came(mirai: Mirai) -> None:
-            nonlocal left
-            left -= 1
-            if not left or is_error_value(mirai.data):
+        def came(first: int, until: int) -> None:
+            nonlocal left, failed
+            left -= until - first
+            if failed is None:
+                failed = self._source.failure_in(first, until)
+            if not left or failed is not None:
                 end(over)
 
-        for mirai in self._mirais:
-            mirai._on_wake(waker.wake_for(partial(came, mirai)))
+        unwatch = self._source.watch(lambda first, until: waker.wake_for(partial(came, first, until))())
         try:
-            if self._mirais:
+            if left:
                 await over
         except asyncio.CancelledError:
             self.cancel()
             raise
-        values = [awaited(m.data) for m in self._mirais if m.done()]
+        finally:
+            unwatch()
+        if failed is not None:
+            awaited(self[failed].data)
+        values = self._source.values()
         return values if self.names is None else dict(zip(self.names, values, strict=True))
 
 
@@ -167,8 +187,46 @@ def _flattened(mapped: MiraiMap, values: list[Any]) -> Any:
     return items
 
 
-def elements(x: Any) -> tuple[Iterator[tuple[tuple[Any, ...], dict[str, Any]]], list[str] | None]:
-    """The calls that a map makes of its input: arguments for each element, and the names of the elements.
+class Form(Enum):
+    """How an element becomes arguments."""
+
+    ONE = "one"  # it is the first positional argument
+    POSITIONAL = "positional"  # it is a tuple of them
+    NAMED = "named"  # it is a tuple of values of keyword arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """What a map goes over.
+
+    Attributes:
+        items: the elements.
+        form: how each becomes arguments.
+        columns: with NAMED the names of the keyword arguments.
+        names: names of the elements, or None.
+    """
+
+    items: Iterable[Any]
+    form: Form = Form.ONE
+    columns: tuple[str, ...] = ()
+    names: list[str] | None = None
+
+    def calls(self) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+        """Positional and keyword arguments of each call."""
+        return (arguments(self.form, self.columns, item) for item in self.items)
+
+
+def arguments(form: Form, columns: Sequence[str], item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments that an element stands for."""
+    if form is Form.ONE:
+        return (item,), {}
+    if form is Form.POSITIONAL:
+        return item, {}
+    return (), dict(zip(columns, item, strict=True))
+
+
+def elements(x: Any) -> Elements:
+    """The elements of what is mapped over.
 
     Raises:
         TypeError: `x` is a str, or nothing that can be iterated over.
@@ -179,19 +237,18 @@ def elements(x: Any) -> tuple[Iterator[tuple[tuple[Any, ...], dict[str, Any]]], 
         )
     kind = type(x).__module__.partition(".")[0]
     if kind == "polars" and type(x).__name__ == "DataFrame":
-        return (((), row) for row in x.iter_rows(named=True)), None
+        return Elements(x.iter_rows(), Form.NAMED, tuple(x.columns))
     if kind == "pandas" and type(x).__name__ == "DataFrame":
-        columns = [str(c) for c in x.columns]
-        rows = zip(*(x[c] for c in x.columns), strict=True)
         names = list(x.index) if all(isinstance(i, str) for i in x.index) and len(x) else None
-        return (((), dict(zip(columns, row, strict=True))) for row in rows), names
+        rows = zip(*(x[c] for c in x.columns), strict=True)
+        return Elements(rows, Form.NAMED, tuple(str(c) for c in x.columns), names)
     if kind == "numpy" and getattr(x, "ndim", 1) == 2:
-        return ((tuple(row), {}) for row in x), None
+        return Elements((tuple(row) for row in x), Form.POSITIONAL)
     if isinstance(x, Mapping):
-        return (((value,), {}) for value in x.values()), [str(name) for name in x]
+        return Elements(x.values(), names=[str(name) for name in x])
     if not isinstance(x, Iterable):
         raise TypeError(f"`x` must be something to iterate over, not {type(x).__name__}")
-    return (((value,), {}) for value in x), None
+    return Elements(x)
 
 
 def tell(

@@ -60,7 +60,7 @@ class Profile:
     streams: Streams
     options: dict[str, Any]
     threads: int | None
-    max_batch: int
+    max_batch: int | None
     memory: float | None = None
     dispatcher: bool = True
     encryption: Encryption | None = None
@@ -102,7 +102,9 @@ class Profile:
 
     def _local(self, pid: int) -> LocalProcess | None:
         found = next((d for d in self.started if d.pid == pid), None)
-        return None if found is None else LocalProcess(found.started, found.finished, found.when_ended)
+        if found is None:
+            return None
+        return LocalProcess(found.started, found.finished, found.pieces, found.when_ended)
 
     def _notify(self) -> None:
         with self.changed:
@@ -404,9 +406,9 @@ def _seed_of(seed: Any) -> int | None:
     return seed
 
 
-def _batch_of(batch: Any) -> int:
+def _batch_of(batch: Any) -> int | None:
     if batch is None:
-        return 1024
+        return None
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise ValueError(f"`batch` must be a whole number, 1 or greater, or None, not {batch!r}")
     return batch

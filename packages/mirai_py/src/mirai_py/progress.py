@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bar(total: int, wanted: bool | str | Mapping[str, Any]) -> Iterator[Callable[[], None]]:
-    """Give a function to call at each completion; with rich a bar, without it plain text.
+def progress_bar(total: int, wanted: bool | str | Mapping[str, Any]) -> Iterator[Callable[[int], None]]:
+    """Give a function to call with the number of completions; with rich a bar, without it plain text.
 
     Args:
         total: how many completions there will be.
@@ -39,10 +39,10 @@ def progress_bar(total: int, wanted: bool | str | Mapping[str, Any]) -> Iterator
     )
     with rich.progress.Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda number: bar.advance(task, number)
 
 
-def _plain(total: int, name: str) -> Iterator[Callable[[], None]]:
+def _plain(total: int, name: str) -> Iterator[Callable[[int], None]]:
     done = 0
     head = f"{name} " if name else ""
 
@@ -50,9 +50,9 @@ def _plain(total: int, name: str) -> Iterator[Callable[[], None]]:
         sys.stderr.write(f"\r{head}[ {done} / {total} ... ]")
         sys.stderr.flush()
 
-    def advance() -> None:
+    def advance(number: int) -> None:
         nonlocal done
-        done += 1
+        done += number
         show()
 
     show()
@@ -62,5 +62,5 @@ def _plain(total: int, name: str) -> Iterator[Callable[[], None]]:
         sys.stderr.write("\n")
 
 
-def _nothing() -> None:
+def _nothing(_: int) -> None:
     return None

@@ -5,16 +5,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from mirai_py import serial
-from mirai_py.codes import Code, Once, code_of
+from mirai_py.codes import CONSTANTS, Code, Once, code_of
+from mirai_py.dispatcher import Dispatcher
 from mirai_py.ephemeral import submit_ephemeral
 from mirai_py.errors import is_mirai_error
 from mirai_py.frames import Parts, TaskFlag
 from mirai_py.handles import Mirai, stop_mirai
-from mirai_py.map import MiraiMap, elements, tell
+from mirai_py.map import Elements, MiraiMap, elements, tell
+from mirai_py.pages import packed
 from mirai_py.profiles import Profile, find_profile, require_profile
+
+if TYPE_CHECKING:
+    from mirai_py.outcomes import Outcomes
 
 Promise = Callable[[Any], object] | tuple[Callable[[Any], object], Callable[[Any], object]]
 _log = logging.getLogger("mirai_py")
@@ -219,46 +226,111 @@ def mirai_map(
         ...     mirai_map({"a": 1, "b": 2}, lambda x: x + 1).collect()
         {'a': 2, 'b': 3}
     """
-    rows, names = rows_of(x, f, _args, kwargs)
+    profile = require_profile(_compute)
+    call = _map_call(f, _args, kwargs)
+    goes_over = elements(x)
     profile = require_profile(_compute)
     extras, seconds = extras_of(_globals), seconds_of(_timeout)
-    if profile.engine.room.capacity is None:
-        calls = _calls(profile, f, rows, extras)
-        mirais = profile.engine.submit_all(calls, timeout=seconds, flags=TaskFlag.MAP)
+    source: Outcomes | list[Mirai]
+    engine = profile.engine
+    if engine.room.capacity is not None:
+        source = _submit_bounded(profile, call, goes_over, extras, seconds)
+    elif isinstance(engine, Dispatcher) and not engine.binds:
+        source = _submit_chunked(profile, engine, call, goes_over, extras, seconds)
     else:
-        mirais = _submit_bounded(profile, f, rows, extras, seconds)
+        calls = _calls(profile, call, goes_over, extras)
+        made = (engine.submit(*each, timeout=seconds, flags=TaskFlag.MAP) for each in calls)
+        source = [mirai for mirai in made if mirai is not None]  # without a bound, that is all
+    mapped = MiraiMap(source, goes_over.names)
     if _promise is not None:
-        for each in mirais:
+        for each in mapped:
             tell(each, _promise)
-    return MiraiMap(mirais, names)
+    return mapped
 
 
-def rows_of(
-    x: Any, f: Any, more: Mapping[str, Any] | Sequence[Any] | None, kwargs: dict[str, Any]
-) -> tuple[Iterator[tuple[tuple[Any, ...], dict[str, Any]]], list[str] | None]:
-    """The arguments of each call that a map makes, taken from `x` one by one, and the names of its elements.
+@dataclass(frozen=True, slots=True)
+class _MapCall:
+    """What the calls of a map have in common."""
 
-    Raises:
-        TypeError: `f` is no function, or `x` nothing to map over.
-    """
+    f: Callable[..., Any] | Once
+    behind: tuple[Any, ...]
+    named: dict[str, Any]
+
+    def rows(self, goes_over: Elements) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+        """The arguments of each call, taken from the input one by one."""
+        return ((args + self.behind, {**self.named, **named}) for args, named in goes_over.calls())
+
+
+def _map_call(f: Any, more: Mapping[str, Any] | Sequence[Any] | None, kwargs: dict[str, Any]) -> _MapCall:
     if not callable(f) and not isinstance(f, Once):
         raise TypeError(f"`f` must be a function or other callable, not {type(f).__name__}")
     if isinstance(more, str) or not isinstance(more, Mapping | Sequence | None):
         raise TypeError(f"`_args` must be a mapping or a sequence, not {type(more).__name__}")
     behind = () if more is None or isinstance(more, Mapping) else tuple(more)
-    constant = _merged(kwargs, more if isinstance(more, Mapping) else None)
-    found, names = elements(x)
-    return ((args + behind, {**constant, **named}) for args, named in found), names
+    return _MapCall(f, behind, _merged(kwargs, more if isinstance(more, Mapping) else None))
+
+
+def rows_of(
+    x: Any, f: Any, more: Mapping[str, Any] | Sequence[Any] | None, kwargs: dict[str, Any]
+) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """The arguments of each call that a map makes, taken from `x` one by one.
+
+    Raises:
+        TypeError: `f` is no function, or `x` nothing to map over.
+    """
+    return _map_call(f, more, kwargs).rows(elements(x))
+
+
+def _submit_chunked(
+    profile: Profile,
+    engine: Dispatcher,
+    call: _MapCall,
+    goes_over: Elements,
+    extras: dict[str, Any] | None,
+    seconds: float | None,
+) -> Outcomes:
+    """Pack the elements many to a page; the daemons get as many at a time as suit."""
+    once: list[Code] = []
+    pages = list(packed(goes_over.items, partial(_dump_element, once)))
+    common = {**(extras or {}), "form": goes_over.form.value, "columns": goes_over.columns}
+    if not profile.streams.fixed:
+        return engine.submit_map(_codes_of(call, common, once), pages, timeout=seconds)
+    with _seeding:  # the streams go on only if all can be sent
+        codes = _codes_of(call, common | {"stream": profile.streams.peek()}, once)
+        profile.streams.skip(sum(page.count for page in pages))
+        return engine.submit_map(codes, pages, timeout=seconds)
+
+
+def _dump_element(once: list[Code], index: int, item: Any) -> Parts:
+    more: list[Code] = []
+    try:
+        parts = serial.dumps(item, more)
+    except Exception as error:
+        raise serial.unsendable([(f"element {index}", item)], error) from error
+    once += more
+    return parts
+
+
+def _codes_of(call: _MapCall, common: dict[str, Any], once: list[Code]) -> tuple[Code, ...]:
+    """The function, what its calls have in common, and the `once` objects of all."""
+    more: list[Code] = []
+    body = b"".join(serial.dump_call(call.behind, call.named, common, more))
+    distinct = {code.key: code for code in (*once, *more)}
+    return (code_of(call.f), Code.of(CONSTANTS, body, "constants"), *distinct.values())
 
 
 def _submit_bounded(
-    profile: Profile, f: Callable[..., Any] | Once, rows: Any, extras: dict[str, Any] | None, seconds: Any
+    profile: Profile,
+    call: _MapCall,
+    goes_over: Elements,
+    extras: dict[str, Any] | None,
+    seconds: float | None,
 ) -> list[Mirai]:
     """Take from the input no faster than there is room in the queue."""
     mirais: list[Mirai] = []
     try:
-        for args, named in rows:
-            submitted = submit_call(profile, f, args, named, extras, seconds, flags=TaskFlag.MAP)
+        for args, named in call.rows(goes_over):
+            submitted = submit_call(profile, call.f, args, named, extras, seconds, flags=TaskFlag.MAP)
             assert submitted is not None
             mirais.append(submitted)
     except BaseException:  # nobody will have these: an element failed to pickle, or it is Ctrl-C
@@ -268,14 +340,15 @@ def _submit_bounded(
 
 
 def _calls(
-    profile: Profile, f: Callable[..., Any] | Once, rows: Any, extras: dict[str, Any] | None
+    profile: Profile, call: _MapCall, goes_over: Elements, extras: dict[str, Any] | None
 ) -> list[tuple[tuple[Code, ...], Parts]]:
+    rows = call.rows(goes_over)
     if not profile.streams.fixed:
-        return [packed_call(f, args, named, extras) for args, named in rows]
+        return [packed_call(call.f, args, named, extras) for args, named in rows]
     with _seeding:  # the streams go on only if all can be sent
         streams = profile.streams.ahead()
         calls = [
-            packed_call(f, args, named, {**(extras or {}), "stream": stream})
+            packed_call(call.f, args, named, {**(extras or {}), "stream": stream})
             for (args, named), stream in zip(rows, streams, strict=False)
         ]
         profile.streams.skip(len(calls))

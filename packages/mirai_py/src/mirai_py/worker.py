@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import nngsock
 from mirai_py import codes, frames, handshake
+from mirai_py.chunks import FLUSH_SECONDS, Running
 from mirai_py.errors import MiraiException
 from mirai_py.evaluate import Evaluator, Interrupt
 from mirai_py.frames import Kind, Result, Status
@@ -28,7 +29,7 @@ from mirai_py.streams import Stream, seed_generators
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mirai_py.frames import Parts
 
@@ -40,8 +41,6 @@ ENDED = 0  # the connection ended, or the host ordered it
 IDLE = 1
 WALL = 2
 TASKS = 3
-# Results that are older than this do not wait for the rest of their batch.
-FLUSH_SECONDS = 0.005
 HANDSHAKE_SECONDS = 10.0
 # An idle limit shorter than the time to get a first task must not make workers come and go.
 FIRST_TASK_SECONDS = 5.0
@@ -76,9 +75,11 @@ class _State:
 
     Attributes:
         pending: tasks of the present connection that were not begun; a new deque for each connection.
+        chunk: the chunk of a map that waits or runs.
     """
 
-    pending: deque[Entry] = field(default_factory=deque)
+    pending: deque[Entry | Running] = field(default_factory=deque)
+    chunk: Running | None = None
     wakes: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     lock: threading.Lock = field(default_factory=threading.Lock)
     leaving: bool = False
@@ -314,10 +315,15 @@ class _Worker:
         pending = self._state.pending
         while True:
             try:
-                task, flags, body = pending.popleft()
+                entry = pending.popleft()
             except IndexError:
                 break
-            result = self._run(task, flags, body)
+            if isinstance(entry, Running):
+                if self._run_chunk(entry):
+                    continue
+                self._finish()
+                return False
+            result = self._run(*entry)
             with self._done_lock:
                 if self._state.pending is pending:  # else its host is gone, and the next has ids of its own
                     self._done.append(result)
@@ -340,12 +346,30 @@ class _Worker:
             status, parts = self._evaluator.run(task, flags, body)
         return Result(task, status, time.perf_counter() - begun, parts)
 
+    def _run_chunk(self, chunk: Running) -> bool:
+        """Run elements of a map; False when the limit of tasks is reached."""
+        self._flush_soon()
+        left = self._limits.tasks - self._count
+        self._count += chunk.run(self._evaluator, self._record, left, self._send)
+        if self._count >= self._limits.tasks:
+            return False
+        rest = chunk.give_back(chunk.first, chunk.end)
+        self._state.chunk = None
+        chunk.flush(self._send)
+        if rest[0] < rest[1]:
+            self._send(frames.ranges(Kind.RETURNED, [rest]))
+        return True
+
     def _hold_back(self, result: Result) -> None:
         """Let a result wait for the others of its batch; not for long, and where it outlives this process."""
         if self._record is not None and not self._record.keep(result):
             # No room: what is left is begun when the host has these, and has said so by sending it again.
-            self._give_back({task for task, _, _ in list(self._state.pending)})
-        elif not self._flush_set:
+            self._give_back({e[0] for e in list(self._state.pending) if not isinstance(e, Running)})
+        else:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._flush_set:
             self._flush_set = True
             timer.after(FLUSH_SECONDS, self._flush_late)
 
@@ -362,15 +386,23 @@ class _Worker:
             done, self._done = self._done, []
         if done:
             self._post(frames.results(done))
+        chunk = self._state.chunk
+        if chunk is not None:
+            chunk.flush(self._post)
+            self._flush_soon()
 
     def _finish(self) -> None:
         """The last task is done: give back what waits here, and leave with the last results."""
         with self._state.lock:
             self._state.leaving = True
-            rest = [task for task, _, _ in self._state.pending]
+            rest = [entry[0] for entry in self._state.pending if not isinstance(entry, Running)]
             self._state.pending.clear()
+            chunk, self._state.chunk = self._state.chunk, None
         if rest:
             self._send(frames.ids(Kind.RETURNED, rest))
+        if chunk is not None:
+            self._send(frames.ranges(Kind.RETURNED, [chunk.give_back(chunk.first, chunk.end)]))
+            chunk.flush(self._send)
         self._flush(flags=TASKS)
         self._await_leave_ok()
 
@@ -398,10 +430,13 @@ class _Worker:
             _log.exception("a message of the host could not be handled")
 
     def _handle(self, frame: memoryview) -> None:
-        kind, _, count = frames.parse_head(frame)
+        kind, flags, count = frames.parse_head(frame)
         state = self._state
         if kind == Kind.TASK:
-            self._accept(frame, count)
+            self._accept(*frames.parse_tasks(frame, count))
+            return
+        if kind == Kind.CHUNK:
+            self._accept_chunk(frames.parse_chunk(frame, count))
             return
         if kind == Kind.CHALLENGE:
             state.nonce = secrets.token_bytes(handshake.NONCE_SIZE)
@@ -415,9 +450,13 @@ class _Worker:
             state.connected.set()
             return
         self._post([frames.head(Kind.ACK)])
-        if kind == Kind.CANCEL:
+        if kind == Kind.CANCEL and flags == frames.RANGES:
+            self._cancel_spans(frames.parse_ranges(frame, count))
+        elif kind == Kind.CANCEL:
             for task in frames.parse_ids(frame, count):
                 self._interrupt(task)
+        elif kind == Kind.RECALL and flags == frames.RANGES:
+            self._give_back_elements(*frames.parse_ranges(frame, count)[0])
         elif kind == Kind.RECALL:
             self._give_back(set(frames.parse_ids(frame, count)))
         elif kind == Kind.CODE:
@@ -429,32 +468,65 @@ class _Worker:
         elif kind == Kind.EXIT:
             state.wakes.put(_Wake.EXIT)
 
-    def _accept(self, frame: memoryview, count: int) -> None:
-        new_codes, entries = frames.parse_tasks(frame, count)
+    def _accept(self, new_codes: Iterable[tuple[bytes, bytes]], entries: Sequence[Entry]) -> None:
+        self._add_codes(new_codes)
+        if not self._enter(entries):
+            self._post(frames.ids(Kind.RETURNED, [task for task, _, _ in entries]))
+
+    def _accept_chunk(self, chunk: frames.Chunk) -> None:
+        self._add_codes(chunk.codes)
+        running = Running(chunk)
+        if self._enter([running]):
+            return
+        self._post(frames.ranges(Kind.RETURNED, [(running.first, running.end)]))
+
+    def _add_codes(self, new_codes: Iterable[tuple[bytes, bytes]]) -> None:
         for key, body in new_codes:
             self._cache.add(key, body)
-        with self._state.lock:
-            if not self._state.leaving:
-                # The host sends tasks when those before are done: what was cancelled by now is past.
-                self._interrupt.forget()
-                if self._record is not None:
-                    self._record.clear()
-                self._state.pending.extend(entries)
-                self._state.wakes.put(_Wake.WORK)
-                return
-        self._post(frames.ids(Kind.RETURNED, [task for task, _, _ in entries]))
+
+    def _enter(self, entries: Sequence[Entry | Running]) -> bool:
+        """Hand work to the main thread; False if this daemon is leaving."""
+        state = self._state
+        with state.lock:
+            if state.leaving:
+                return False
+            # The host sends tasks when those before are done: what was cancelled by now is past.
+            self._interrupt.forget()
+            if self._record is not None:
+                self._record.clear()
+            state.chunk = next((e for e in entries if isinstance(e, Running)), None)
+            state.pending.extend(entries)
+            state.wakes.put(_Wake.WORK)
+            return True
+
+    def _cancel_spans(self, spans: Iterable[tuple[int, int]]) -> None:
+        for first, end in spans:
+            self._interrupt.refuse(range(first, end))
+            running = self._interrupt.running
+            if running is not None and first <= running < end:
+                self._interrupt(running)
+
+    def _give_back_elements(self, first: int, end: int) -> None:
+        """Return elements of a map that are not begun, behind the values that are ready."""
+        chunk = self._state.chunk
+        back = (first, first) if chunk is None else chunk.give_back(first, end)
+        self._flush_late()
+        self._post(frames.ranges(Kind.RETURNED, [back]))
 
     def _give_back(self, wanted: set[int]) -> None:
         """Return tasks that are not begun, the newest first, and results that are ready."""
         pending = self._state.pending
-        kept: list[Entry] = []
+        kept: list[Entry | Running] = []
         returned: list[Entry] = []
         while True:
             try:
                 entry = pending.pop()
             except IndexError:
                 break
-            (returned if entry[0] in wanted else kept).append(entry)
+            if not isinstance(entry, Running) and entry[0] in wanted:
+                returned.append(entry)
+            else:
+                kept.append(entry)
         if kept:
             pending.extendleft(kept)
             self._state.wakes.put(_Wake.WORK)  # the main thread may have found nothing meanwhile
@@ -480,9 +552,12 @@ class _Worker:
             state.pending.clear()
             state.pending = deque()
             self._done = []
+            if state.chunk is not None:
+                state.chunk.drop()
+                state.chunk = None
         if self._autoexit is False:
             return
-        self._interrupt.ended = True
+        self._interrupt.end()
         if not state.connected.is_set():
             state.refused = state.refused or "the connection ended during the introduction"
             state.connected.set()
