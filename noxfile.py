@@ -178,7 +178,8 @@ def requirements_outside(layer: str) -> list[str]:
     requirements = list(project["dependencies"])  # type: ignore[call-overload]
     for extra in project.get("optional-dependencies", {}).values():  # type: ignore[attr-defined]
         requirements += extra
-    return [r for r in requirements if not any(r.startswith(f"{d}==") for d in DISTRIBUTIONS.values())]
+    ours = rf"({'|'.join(DISTRIBUTIONS.values())})(\[|==)"
+    return [r for r in requirements if not re.match(ours, r)]
 
 
 @nox.session(python=False, default=False)

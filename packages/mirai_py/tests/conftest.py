@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import select
+import sys
 import threading
 import uuid
 from pathlib import Path
@@ -152,3 +153,15 @@ def logged(caplog):
             logger.removeHandler(watcher)
 
     return wait
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Make a package as good as not installed: `without("aiohttp")`."""
+
+    def hide(package):
+        for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+            monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.setitem(sys.modules, package, None)
+
+    return hide

@@ -442,3 +442,23 @@ def test_the_token_is_in_no_ones_sight(fresh):
         assert token not in line
         assert token not in environment.values()
         assert "MIRAI_PY_LOCAL" not in environment
+
+
+def test_a_certificate_cannot_be_made_without_the_extra_whose_name_is_told(fresh, without):
+    without("cryptography")
+    with pytest.raises(mirai_py.MissingExtraError, match=r'pip install "mirai-nng\[tls\]"'):
+        daemons(url="tls+tcp://127.0.0.1:0", compute=fresh)
+    assert not mirai_py.daemons_set(fresh)
+
+
+def test_plain_tcp_beyond_loopback_is_warned_of_once(fresh, caplog, monkeypatch):
+    monkeypatch.setattr("mirai_py.addresses._warned", set())
+    for url in ("tcp://127.0.0.1:0", "tcp://[::1]:0", "tcp://localhost:0", mirai_py.local_url()):
+        daemons(url=url, compute=fresh)
+    assert not caplog.records
+    daemons(url="tcp://0.0.0.0:0", compute=fresh)
+    url = status(fresh)["daemons"]
+    daemons(url=url, compute=fresh)
+    assert [r.getMessage() for r in caplog.records] == [
+        f"what travels on {url} is not encrypted: tls+tcp:// makes a key and certificate by itself"
+    ]

@@ -193,7 +193,7 @@ def test_options_are_those_of_daemon():
         ({"walltime": -1}, ValueError),
         ({"maxtasks": float("nan")}, ValueError),
         ({"timerstart": 0.5}, ValueError),
-        ({"tlscert": "x"}, ValueError),
+        ({"tlscert": 5}, TypeError),
     ],
 )
 def test_bad_options_are_named(options, error):

@@ -16,6 +16,8 @@ from mirai_py.errors import MissingExtraError
 File = str | os.PathLike[str]
 Pem = File | Sequence[File]
 
+NOT_TRUSTED = 26
+
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -71,14 +73,23 @@ def _certificates_of(tls: Pem) -> str:
 
 
 def trust_of(url: str, tlscert: Any) -> nngsock.TlsConfig | None:
-    """How a daemon knows the host at `url`; None if there is nothing to know it by.
+    """How a daemon knows the host at `url`; None without encryption.
 
     Raises:
         ValueError: `tlscert` is given for a URL without encryption.
-        nngsock.NngError: it cannot be read.
+        nngsock.NngError: it is missing for one with, or cannot be read.
     """
-    if tlscert is None:
-        return None
-    if not is_encrypted(url):
+    if is_encrypted(url):
+        if tlscert is None:
+            raise nngsock.NngError(NOT_TRUSTED, f"{url} needs `tlscert`, the host's certificate")
+        return nngsock.tls_config(client=tlscert)
+    if tlscert is not None:
         raise ValueError(f"`tlscert` goes with a `url` of tls+tcp:// or wss://, not with {url}")
-    return nngsock.tls_config(client=tlscert)
+    return None
+
+
+def is_trust(value: Any) -> bool:
+    """Whether a value may be a `tlscert`: a path, a pair of texts, or None."""
+    if isinstance(value, list | tuple):
+        return len(value) == 2 and all(isinstance(text, str) for text in value)
+    return value is None or isinstance(value, str | os.PathLike)

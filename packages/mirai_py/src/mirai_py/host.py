@@ -44,8 +44,7 @@ class Host:
         except BaseException:
             self.close()
             raise
-        url: str = nngsock.opt(self._socket.listener[0], "url")
-        return url
+        return self._socket.listener[0].url
 
     def send(self, pipe: int, parts: Parts) -> None:
         """Send to one daemon, without waiting; to one that is gone, nowhere."""

@@ -98,6 +98,8 @@ class Profile:
             raise MiraiException("daemons cannot be launched for synchronous compute profiles")
         trust = {} if self.encryption is None else {"tlscert": self.encryption.daemon}
         merged = {**trust, **self.options, **options}
+        if self.encryption is None and merged.get("tlscert") is not None:
+            raise ValueError(f"`tlscert` goes with a `url` of tls+tcp:// or wss://, not with {self.url}")
         return Target(dialable(self.url), self.token, merged, lambda: not self.closed)
 
     def _local(self, pid: int) -> LocalProcess | None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import nngsock
 from mirai_py import codes, frames, handshake
 from mirai_py.chunks import FLUSH_SECONDS, Running
+from mirai_py.encryption import is_trust, trust_of
 from mirai_py.errors import MiraiException
 from mirai_py.evaluate import Evaluator, Interrupt
 from mirai_py.frames import Kind, Result, Status
@@ -120,14 +121,15 @@ def daemon(
         walltime: milliseconds after which to leave; a running task ends first.
         maxtasks: number of tasks after which to leave.
         timerstart: number of tasks after which the two clocks start.
-        tlscert: the host's certificate, for TLS.
+        tlscert: for a `url` of tls+tcp:// or wss://, by which certificates the host is known, as
+            `nextget("tls")` gives them: a file in PEM, or the pair (certificates, "").
         rs: a random stream, as `nextstream()` gives it.
 
     Returns:
         Why it ended: 0 the connection ended or the host ordered it, 1 idle, 2 walltime, 3 maxtasks.
 
     Raises:
-        nngsock.NngError: nobody listens at `url`.
+        nngsock.NngError: 6 nobody listens at `url`; 26 the host's certificate is not trusted.
         MiraiException: the host refused this daemon, or does not know the token.
         TypeError, ValueError: an argument has the wrong type or value.
     """
@@ -147,7 +149,8 @@ def daemon(
         }
     )
     limits = Limits(idletime / 1000, walltime / 1000, maxtasks, timerstart)
-    worker = _Worker(url, limits, autoexit=autoexit, cleanup=cleanup, output=output, stream=rs)
+    trust = trust_of(url, tlscert)
+    worker = _Worker(url, trust, limits, autoexit=autoexit, cleanup=cleanup, output=output, stream=rs)
     return worker.serve(asyncdial=asyncdial)
 
 
@@ -184,8 +187,8 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise ValueError(f"`{name}` must be a number, zero or greater, not {value!r}")
     if not float(options.get("timerstart", 0)).is_integer():
         raise ValueError(f"`timerstart` must be a whole number of tasks, not {options['timerstart']!r}")
-    if options.get("tlscert") is not None:
-        raise ValueError("`tlscert` goes with a tls+tcp:// or wss:// host; this one is not")
+    if not is_trust(options.get("tlscert")):
+        raise TypeError(f"`tlscert` must be a path or a pair of PEM texts, not {options['tlscert']!r}")
 
 
 class _Worker:
@@ -194,6 +197,7 @@ class _Worker:
     def __init__(
         self,
         url: str,
+        trust: nngsock.TlsConfig | None,
         limits: Limits,
         *,
         autoexit: bool | None,
@@ -202,6 +206,7 @@ class _Worker:
         stream: tuple[int, int] | None,
     ) -> None:
         self._url = url
+        self._trust = trust
         self._limits = limits
         self._autoexit = autoexit
         self._output = output
@@ -232,7 +237,8 @@ class _Worker:
         nngsock.on_pipe(self._socket, self._on_pipe)
         nngsock.on_message(self._socket, self._received)
         try:
-            nngsock.dial(self._socket, self._url, autostart=True if asyncdial else None, fail="error")
+            start = True if asyncdial else None
+            nngsock.dial(self._socket, self._url, tls=self._trust, autostart=start, fail="error")
             self._wait_for_host(None if asyncdial else HANDSHAKE_SECONDS)
             self._interrupt.install()
             self._settle()

@@ -36,6 +36,10 @@ class HttpConfig(RemoteConfig):
 
     def launch(self, n: int, target: Target) -> list[Any]:
         """Send `n` requests; returns the answers, see `nngsock.ncurl`."""
+        try:
+            import aiohttp  # noqa: F401 - nngsock would name its own extra
+        except ImportError as error:
+            raise MissingExtraError("aiohttp", "http") from error
         url = _now(self.url)
         data = self.data(**self.data_args) if callable(self.data) else self.data
         headers = self._headers()
@@ -51,12 +55,9 @@ class HttpConfig(RemoteConfig):
         return headers
 
     def _request(self, url: str, headers: dict[str, str], body: str) -> Any:
-        try:
-            answer = nngsock.ncurl(
-                url, method=self.method, headers=headers, data=body, response=True, timeout=TIMEOUT_MS
-            )
-        except ImportError as error:
-            raise MissingExtraError("aiohttp", "http") from error
+        answer = nngsock.ncurl(
+            url, method=self.method, headers=headers, data=body, response=True, timeout=TIMEOUT_MS
+        )
         if nngsock.is_error_value(answer.status):
             raise MiraiLaunchError(f"no daemon could be started through {url}: {answer.status}")
         if answer.status >= 400:
