@@ -10,6 +10,8 @@ import re
 import sys
 from importlib import metadata
 
+from packaging.requirements import Requirement
+
 OURS = {
     "nngsock": "nngsock",
     "mirai-nng": "mirai_py",
@@ -21,28 +23,27 @@ OURS = {
 INSTALLERS = {"pip", "setuptools", "wheel"}
 
 
-def name_of(requirement: str) -> str:
-    """The normalised distribution name at the head of a requirement."""
-    head = re.match(r"[A-Za-z0-9._-]+", requirement)
-    assert head is not None, requirement
-    return re.sub(r"[-_.]+", "-", head[0]).lower()
+def name_of(name: str) -> str:
+    """The normalised name of a distribution."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def closure(roots: list[str]) -> set[str]:
-    """These distributions and all that they require without extras, as far as installed."""
-    found: set[str] = set()
-    waiting = [name_of(root) for root in roots]
+    """The distributions of these requirements and all that they require in turn, as far as installed."""
+    found: set[tuple[str, str]] = set()
+    waiting = [Requirement(root) for root in roots]
     while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
+        requirement = waiting.pop()
+        name = name_of(requirement.name)
         try:
-            requires = metadata.requires(name) or []
+            requires = [Requirement(r) for r in metadata.requires(name) or []]
         except metadata.PackageNotFoundError:  # not for this platform or Python
             continue
-        found.add(name)
-        waiting += [name_of(r) for r in requires if "extra ==" not in r]
-    return found
+        for extra in ("", *requirement.extras):
+            if (name, extra) not in found:
+                found.add((name, extra))
+                waiting += [r for r in requires if r.marker is None or r.marker.evaluate({"extra": extra})]
+    return {name for name, _ in found}
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ __all__ = ("COUNTS", "CrewClient", "crew_class_client", "crew_client")
 COUNTS: Final = ("connections", "cumulative", "awaiting", "executing", "completed")
 LOOPBACK: Final = ("localhost", "::1")
 SHORTEST_WAIT: Final = 1e-3
+NOT_A_KEY: Final = 26
 
 
 class CrewClient:
@@ -142,14 +143,17 @@ class CrewClient:
                 compute=self._profile,
             )
         except nngsock.NngError as error:
-            address = self._tls.url(self._host, self._port)
-            raise CrewError(
-                f"cannot listen at {address}: {error}; choose another `host` or `port`"
-            ) from error
+            raise CrewError(self._refusal(error)) from error
         self._url = mirai_py.nextget("url", compute=self._profile)
         self._relay.start()
         self._relay.set_from(mirai_py.nextget("cv", compute=self._profile))
         self._is_started = True
+
+    def _refusal(self, error: nngsock.NngError) -> str:
+        address = self._tls.url(self._host, self._port)
+        if error.code == NOT_A_KEY:
+            return f"cannot encrypt {address}: {error}; look at `key`, `password` and `certificates` of `tls`"
+        return f"cannot listen at {address}: {error}; choose another `host` or `port`"
 
     def terminate(self) -> None:
         """Close the address: workers leave, tasks that are not done resolve to error 19. Harmless twice."""
