@@ -6,7 +6,9 @@ import contextlib
 import logging
 import os
 import select
+import subprocess
 import sys
+import textwrap
 import threading
 import uuid
 from pathlib import Path
@@ -165,3 +167,28 @@ def without(monkeypatch):
         monkeypatch.setitem(sys.modules, package, None)
 
     return hide
+
+
+@pytest.fixture
+def host():
+    """Run a host in a process of its own: `host(source, *arguments)`; what it prints is read line by line."""
+    started = []
+
+    def start(source, *arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(source), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()

@@ -1,6 +1,5 @@
 """What happens when something dies, stops, or does not behave: done for real."""
 
-import contextlib
 import os
 import random
 import signal
@@ -27,31 +26,6 @@ def pid_of(compute):
 def cpu_ticks(pid):
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
-
-
-@pytest.fixture
-def host():
-    """Run a host in a process of its own: `host(source)` starts it; what it prints is read line by line."""
-    started = []
-
-    def start(source):
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(source)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
 
 
 # -- a daemon dies

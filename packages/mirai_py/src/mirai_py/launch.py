@@ -44,7 +44,8 @@ def _literal(value: object) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
-        return f"({', '.join(map(_literal, value))},)"
+        inner = ", ".join(map(_literal, value))
+        return f"({inner})" if len(value) != 1 else f"({inner},)"
     return f'float("{value}")' if value in (float("inf"), float("-inf")) else repr(value)
 
 

@@ -1,6 +1,5 @@
 """Real servers to launch daemons through: `nox -s cluster` starts them and says where they are."""
 
-import json
 import os
 import shlex
 import subprocess
@@ -60,21 +59,3 @@ def pids():
         return mirai_py.everywhere("import os; os.getpid()", _min=number, _compute=profile).collect()
 
     return wait
-
-
-@pytest.fixture
-def host():
-    """A host in a process of its own: `host(source, argument)` gives it and the first line that it prints."""
-    started = []
-
-    def start(source, argument):
-        command = [sys.executable, "-c", source, json.dumps(argument)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return process, process.stdout.readline()
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        process.stdout.close()

@@ -96,8 +96,8 @@ task.collect()
 def test_when_the_host_is_killed_its_jobs_end(slurm, name, python, host, ended, tmp_path):
     options = {"options": f"#SBATCH --job-name={name}\n#SBATCH --output=/dev/null", "python": python}
     os.mkfifo(tmp_path / "begun")
-    process, line = host(HOST, [str(tmp_path / "begun"), options])
-    found = json.loads(line)
+    process = host(HOST, json.dumps([str(tmp_path / "begun"), options]))
+    found = json.loads(process.stdout.readline())
     assert len({*found}) == 2
     process.send_signal(signal.SIGKILL)
     assert all(ended(pid) for pid in found)

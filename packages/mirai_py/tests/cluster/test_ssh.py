@@ -87,8 +87,8 @@ def test_when_the_host_is_killed_its_daemons_end_busy_or_not(way, ssh, python, h
         "remotes": getattr(ssh, way), "tunnel": way == "enclosed", "command": ssh.command, "python": python,
     }  # fmt: skip
     os.mkfifo(tmp_path / "begun")
-    process, line = host(HOST, [local_url(tcp=True), str(tmp_path / "begun"), options])
-    found = json.loads(line)
+    process = host(HOST, json.dumps([local_url(tcp=True), str(tmp_path / "begun"), options]))
+    found = json.loads(process.stdout.readline())
     assert len({*found}) == 2
     process.send_signal(signal.SIGKILL)
     assert all(ended(pid) for pid in found)
