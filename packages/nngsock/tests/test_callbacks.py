@@ -1,4 +1,5 @@
 import gc
+import queue
 import threading
 
 import pytest
@@ -113,3 +114,35 @@ def test_a_callback_for_another_closed_connection_is_still_called(sockets):
     aio.add_done_callback(on_closed, inline=True)
     nngsock.close(b)
     assert done.wait(5)
+
+
+class TestRunEventLoop:
+    def test_it_returns_once_a_callback_has_run(self, sockets, patience):
+        a, b = sockets
+        ran = []
+        nngsock.recv_aio(a).add_done_callback(lambda aio: ran.append(aio.data))
+        threading.Timer(0.05, b.send, [1], {"block": patience}).start()
+        assert nngsock.run_event_loop(patience)
+        assert ran == [1]
+
+    def test_nothing_to_run_takes_its_time(self):
+        assert nngsock.run_event_loop(5) is False
+        assert nngsock.run_event_loop(-1) is False
+
+    def test_all_who_wait_are_told(self, sockets, patience):
+        a, b = sockets
+        told = queue.SimpleQueue()
+        waiting = [
+            threading.Thread(target=lambda: told.put(nngsock.run_event_loop(patience))) for _ in range(3)
+        ]
+        for thread in waiting:
+            thread.start()
+        while any(thread.is_alive() for thread in waiting):
+            b.send(1, block=patience)
+            nngsock.recv_aio(a).call().add_done_callback(lambda _: None)
+        assert [told.get() for _ in waiting] == [True] * 3
+
+    @pytest.mark.parametrize("timeout", ["1", None, True, float("nan")])
+    def test_the_timeout_must_be_a_number(self, timeout):
+        with pytest.raises(TypeError, match="`timeout` must be a number of milliseconds"):
+            nngsock.run_event_loop(timeout)

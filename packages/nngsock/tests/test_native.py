@@ -212,3 +212,16 @@ def test_importing_loads_no_heavy_package(run_script):
         print(sorted(heavy & set(sys.modules)))
     """)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux does")
+def test_small_keeps_the_threads_few(run_script, monkeypatch):
+    code = """
+        import os, nngsock
+        a, b = nngsock.socket("pair", listen="inproc://small"), nngsock.socket("pair", dial="inproc://small")
+        a.send(1, block=True)
+        print(b.recv(block=True), len(os.listdir("/proc/self/task")))
+    """
+    assert int(run_script(code).stdout.split()[1]) > 7
+    monkeypatch.setenv("NNGSOCK_THREADS", "small")
+    assert run_script(code).stdout.split() == ["1", "7"]

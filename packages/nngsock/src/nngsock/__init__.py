@@ -4,8 +4,10 @@ import typing
 
 from nngsock._version import __version__
 from nngsock.aio import Aio, RecvAio, SendAio
+from nngsock.callbacks import run_event_loop
 from nngsock.cert import write_cert
 from nngsock.custom import SerialConfig, serial_config
+from nngsock.device import device_aio
 from nngsock.endpoints import Dialer, Listener, close, dial, listen, reap, start
 from nngsock.errors import (
     UNRESOLVED,
@@ -36,6 +38,7 @@ from nngsock.many import (
     stop_request,
     unresolved,
 )
+from nngsock.nanoobject import Nano, nano
 from nngsock.options import opt, set_opt, subscribe, survey_time, unsubscribe
 from nngsock.pipes import (
     Monitor,
@@ -51,6 +54,8 @@ from nngsock.receiver import Receiver, on_message
 from nngsock.rpc import reply, request
 from nngsock.sockets import Context, Socket, context, socket
 from nngsock.stats import stat
+from nngsock.status import status_code
+from nngsock.stdio import read_stdin, write_stdout
 from nngsock.sync import (
     ConditionVariable,
     cv,
@@ -105,6 +110,7 @@ __all__ = (
     "HttpRequest",
     "Listener",
     "Monitor",
+    "Nano",
     "NcurlAio",
     "NcurlResult",
     "NcurlSession",
@@ -140,6 +146,7 @@ __all__ = (
     "cv_reset",
     "cv_signal",
     "cv_value",
+    "device_aio",
     "dial",
     "format_sse",
     "forward",
@@ -161,6 +168,7 @@ __all__ = (
     "mclock",
     "monitor",
     "msleep",
+    "nano",
     "ncurl",
     "ncurl_aio",
     "ncurl_session",
@@ -176,11 +184,13 @@ __all__ = (
     "race_aio",
     "random",
     "read_monitor",
+    "read_stdin",
     "reap",
     "recv",
     "recv_aio",
     "reply",
     "request",
+    "run_event_loop",
     "send",
     "send_aio",
     "serial_config",
@@ -188,6 +198,7 @@ __all__ = (
     "socket",
     "start",
     "stat",
+    "status_code",
     "stop_aio",
     "stop_request",
     "subscribe",
@@ -201,6 +212,7 @@ __all__ = (
     "wait",
     "wait_",
     "write_cert",
+    "write_stdout",
 )
 
 # What is imported when it is first asked for, since most programs do without.

@@ -21,6 +21,12 @@ __all__ = ("NONBLOCK", "end", "ffi", "lib", "life", "new", "nng", "strerror", "t
 NONBLOCK: int = lib.NNG_FLAG_NONBLOCK
 new = ffi.new
 
+if (
+    os.environ.get("NNGSOCK_THREADS") == "small"
+):  # 6 threads in place of 12 on a small machine, more on others
+    for _kind, _count in {"TASK": 2, "EXPIRE": 1, "POLLER": 1, "RESOLVER": 1}.items():
+        lib.nng_init_set_parameter(getattr(lib, f"NNG_INIT_NUM_{_kind}_THREADS"), _count)
+
 
 class Life:
     """What has become of the library in this process.

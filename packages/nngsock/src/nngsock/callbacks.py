@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import queue
 import sys
 import threading
@@ -10,11 +12,21 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nngsock._native import life
+from nngsock.sync import acquire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-__all__ = ("Task", "later", "log_exception", "repeats_closed", "run_inline", "stop_thread")
+__all__ = (
+    "Task",
+    "callback_ran",
+    "later",
+    "log_exception",
+    "repeats_closed",
+    "run_event_loop",
+    "run_inline",
+    "stop_thread",
+)
 
 logger = logging.getLogger("nngsock")
 
@@ -79,8 +91,45 @@ def run_inline(tasks: Iterable[Task]) -> None:
                 task()
             except Exception:
                 log_exception(*sys.exc_info())
+            callback_ran()
     finally:
         _inline.queue = _inline.current = None
+
+
+# Who waits for any callback to run.
+_watchers: deque[Callable[[], object]] = deque()
+
+
+def callback_ran() -> None:
+    """Tell who waits in `run_event_loop` that a user's callback has run."""
+    while _watchers:
+        with contextlib.suppress(IndexError):  # another thread was faster
+            _watchers.popleft()()
+
+
+def run_event_loop(timeout: float = math.inf) -> bool:
+    """Wait until a callback has run. They all run by themselves; for code that was written for R.
+
+    Args:
+        timeout: Milliseconds.
+
+    Returns:
+        Whether one has run within that time.
+
+    Example:
+        >>> nngsock.run_event_loop(10)
+        False
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or math.isnan(timeout):
+        raise TypeError(f"`timeout` must be a number of milliseconds, not {timeout!r}")
+    lock = threading.Lock()
+    lock.acquire()
+    _watchers.append(lock.release)
+    try:
+        return acquire(lock, None if math.isinf(timeout) else timeout / 1000)
+    finally:
+        with contextlib.suppress(ValueError):  # it has been called
+            _watchers.remove(lock.release)
 
 
 def repeats_closed(con: object) -> bool:

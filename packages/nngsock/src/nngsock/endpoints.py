@@ -10,6 +10,7 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+from nngsock import options, stats
 from nngsock._native import NONBLOCK, new, nng, text
 from nngsock.errors import (
     EADDRINUSE,
@@ -49,6 +50,10 @@ class Endpoint:
     """
 
     __slots__ = ("__weakref__", "_state", "_url", "handle", "tls")
+
+    opt = options.opt
+    set_opt = options.set_opt
+    stat = stats.stat
 
     kind: str
     tls_mode: str

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from nngsock._native import ffi, new, nng, text
 from nngsock.channel import Channel
 from nngsock.custom import SerialConfig, serial_config
-from nngsock.endpoints import Endpoint
 from nngsock.errors import EBADTYPE, ECLOSED, EINVAL, ENOTSUP, EWRITEONLY, check, exception_for
 from nngsock.modes import encode_raw
 from nngsock.serial import codec_for
 
 if TYPE_CHECKING:
+    from nngsock.endpoints import Endpoint
     from nngsock.sockets import _Transferring
 
 __all__ = ("opt", "set_opt", "subscribe", "survey_time", "unsubscribe")
@@ -55,7 +55,8 @@ _C_TYPES: Final = {
 _RANGES: Final = {"ms": (-(2**31), 2**31 - 1), "int": (-(2**31), 2**31 - 1), "size": (0, 2**64 - 1)}
 MAX_NAME_SIZE: Final = 63  # NNG writes a longer socket-name over its neighbours
 CODEC_OPTIONS: Final = ("serializer", "serial")
-KINDS: Final = ("socket", "ctx", "dialer", "listener")
+ENDPOINTS: Final = ("dialer", "listener")
+KINDS: Final = ("socket", "ctx", *ENDPOINTS)
 
 
 def opt(x: Any, name: str, *value: Any) -> Any:
@@ -176,9 +177,10 @@ def _channel(x: Any, name: str) -> Channel:
 
 
 def _endpoint(x: Any, name: str) -> Endpoint:
-    if not isinstance(x, Endpoint):
+    if x.kind not in ENDPOINTS:
         raise exception_for(ENOTSUP, f"option {name!r}")
-    return x
+    endpoint: Endpoint = x
+    return endpoint
 
 
 def _converted(name: str, kind: str, value: Any) -> Any:

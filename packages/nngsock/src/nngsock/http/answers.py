@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 from multidict import CIMultiDict
 
 from nngsock._native import life
-from nngsock.callbacks import log_exception
+from nngsock.callbacks import callback_ran, log_exception
 from nngsock.http.connections import GOODBYE_SECONDS, INTERNAL_ERROR, StreamConnection, WsConnection
 from nngsock.http.handlers import (
     Callback,
@@ -85,6 +85,7 @@ class Call:
         else:
             job = self._workers.run(_called, function, *args)
         result = await _settled(job)
+        callback_ran()
         if inspect.isawaitable(result):  # a plain function that hands on what an async one gave it
             return await _settled(self.thread.spawn(_awaited(lambda: result)))
         return result
