@@ -6,11 +6,13 @@ import itertools
 import logging
 import os
 import queue
+import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -148,3 +150,33 @@ def logged():
     logging.getLogger("nngsock").addHandler(handler)
     yield texts
     logging.getLogger("nngsock").removeHandler(handler)
+
+
+@pytest.fixture
+def serve():
+    """A function that starts an HTTP server with handlers, which is closed after the test."""
+    pytest.importorskip("aiohttp")
+    servers = []
+
+    def start(*handlers, url="http://127.0.0.1:0", **options):
+        server = nngsock.http_server(url, handlers, **options)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.try_close()
+
+
+@pytest.fixture
+def say():
+    """A function that sends bytes to a server over a bare connection and returns all that comes back."""
+
+    def exchange(server, data):
+        with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=10) as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    return exchange

@@ -13,6 +13,7 @@ from nngsock._native import life
 from nngsock.aio import Aio
 from nngsock.endpoints import warn
 from nngsock.errors import (
+    ECANCELED,
     ECLOSED,
     EINVAL,
     UNRESOLVED,
@@ -127,6 +128,11 @@ class Exchange(Outcome):
     def _cancel_task(self) -> None:
         if self.task is not None:
             self.task.cancel()
+
+    def end(self, _task: object) -> None:
+        """Resolve, if what worked on it has been cancelled, perhaps before it had begun."""
+        if self.result is None:
+            self.resolve(ECLOSED if life.closing else ECANCELED)
 
     def runs_here(self) -> bool:
         """Whether the caller runs on the thread that works on it."""

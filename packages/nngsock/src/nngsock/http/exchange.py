@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from yarl import URL
 
-from nngsock._native import life
 from nngsock.errors import (
-    ECANCELED,
     ECLOSED,
     ECONNREFUSED,
     ECONNRESET,
@@ -66,11 +64,9 @@ def code_of(error: BaseException) -> int:
         return EINVAL
     if isinstance(error, OSError) and error.errno in _OS_ERRORS:
         return _OS_ERRORS[error.errno]
-    if isinstance(error, aiohttp.ClientConnectorError | OSError) and not isinstance(error, ConnectionError):
-        return ECONNREFUSED
     if isinstance(error, aiohttp.ClientResponseError):
         return EPROTO
-    return ECONNRESET
+    return ECONNREFUSED if isinstance(error, aiohttp.ClientConnectorError) else ECONNRESET
 
 
 class Client:
@@ -106,15 +102,14 @@ class Client:
 
     def begin(self, query: Query, exchange: Exchange) -> None:
         """Make a request, of which the exchange tells."""
-        exchange.task = self._thread.spawn(self._perform(query, exchange))
+        exchange.task = task = self._thread.spawn(self._perform(query, exchange))
+        task.add_done_callback(exchange.end)
 
     async def _perform(self, query: Query, exchange: Exchange) -> None:
         code = 0
         try:
             async with asyncio.timeout(query.seconds):
                 await self._fetch(query, exchange)
-        except asyncio.CancelledError:
-            code = ECLOSED if life.closing else ECANCELED
         except Exception as error:
             code = ECLOSED if self.closed else code_of(error)
         exchange.resolve(code)
