@@ -171,12 +171,11 @@ def serve():
 
 @pytest.fixture
 def say():
-    """A function that sends bytes to a server over a bare connection and returns all that comes back."""
+    """A function that sends bytes over a bare connection and returns what comes until the server hangs up."""
 
     def exchange(server, data):
         with socket.create_connection(("127.0.0.1", urlsplit(server.url).port), timeout=10) as connection:
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
     return exchange

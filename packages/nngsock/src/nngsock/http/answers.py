@@ -10,12 +10,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from aiohttp import WSMsgType, web
+from aiohttp import HttpVersion11, WSMsgType, web
 from multidict import CIMultiDict
 
 from nngsock._native import life
 from nngsock.callbacks import callback_ran, log_exception
 from nngsock.http.connections import GOODBYE_SECONDS, INTERNAL_ERROR, StreamConnection, WsConnection
+from nngsock.http.fields import check_field
 from nngsock.http.handlers import (
     Callback,
     Directory,
@@ -62,8 +63,12 @@ class Call:
         self._workers = workers
 
     async def read(self) -> HttpRequest:
-        """The request with its body."""
-        return self._seen(await self.request.read())
+        """The request with its body, for which a client may wait to be asked."""
+        request = self.request
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # that was not yet the answer
+        return self._seen(await request.read())
 
     def seen(self) -> HttpRequest:
         """The request, whose body stays where it is."""
@@ -145,11 +150,7 @@ async def answer(call: Call, handler: Handler) -> web.StreamResponse:
 
 
 async def _callback(call: Call, handler: Callback) -> web.StreamResponse:
-    try:
-        request = await call.read()
-    except web.RequestPayloadError:  # what the client sent cannot be read
-        return bare(400)
-    value = await call.run(handler.callback, request)
+    value = await call.run(handler.callback, await call.read())
     if value is FAILED:
         return bare(500)
     try:
@@ -193,8 +194,7 @@ def _headers(headers: Any) -> CIMultiDict[str]:
     if not isinstance(headers, Mapping):
         raise TypeError(f"a handler's callback returned headers that are no mapping: {headers!r}")
     for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"a handler's callback returned a header that is not str: {name!r}: {value!r}")
+        check_field("a handler's callback returned", name, value)
         if name.lower() not in FRAMING:
             checked[name] = value
     return checked
@@ -228,10 +228,7 @@ def _converted(data: str | bytes, *, text: bool) -> str | bytes:
 
 
 async def _stream(call: Call, handler: Stream) -> web.StreamResponse:
-    try:
-        request = await call.read()
-    except web.RequestPayloadError:
-        return bare(400)
+    request = await call.read()
     conn = StreamConnection(call.thread, call.number, call.request)
     call.connection = conn
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 import weakref
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from nngsock.errors import (
     Unresolved,
 )
 from nngsock.gate import too_late
+from nngsock.http.fields import check_field, is_token
 from nngsock.http.loop import http_thread, need_aiohttp
 from nngsock.http.tls import client_context
 from nngsock.outcome import Outcome
@@ -48,8 +48,6 @@ __all__ = (
 )
 
 EADDRINVAL: Final = 15
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 Response = Literal[True] | list[str] | tuple[str, ...] | str | None
 Headers = dict[str, str | None]
@@ -257,7 +255,7 @@ def _query(
 
     if not isinstance(url, str):
         raise TypeError(f"`url` must be a str, not {url!r}")
-    if method is not None and not (isinstance(method, str) and _TOKEN.fullmatch(method)):
+    if method is not None and not is_token(method):
         raise ValueError(f"`method` must be a method such as 'GET', not {method!r}")
     if isinstance(data, bytearray | memoryview):
         data = bytes(data)
@@ -286,10 +284,7 @@ def _checked_headers(headers: object) -> dict[str, str]:
     if not isinstance(headers, Mapping):
         raise TypeError(f"`headers` must be a mapping of str to str, not {headers!r}")
     for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"`headers` must be a mapping of str to str, not {name!r}: {value!r}")
-        if not _TOKEN.fullmatch(name) or _CONTROL.search(value):
-            raise ValueError(f"`headers` must be one line each, with a name of letters: {name!r}: {value!r}")
+        check_field("`headers`", name, value)
     return dict(headers)
 
 

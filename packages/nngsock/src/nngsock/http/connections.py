@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from nngsock._native import life
 from nngsock.errors import ECLOSED, ErrorValue, NngError, NngsockError
 from nngsock.gate import too_late
+from nngsock.http.fields import check_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -24,8 +24,6 @@ GOING_AWAY: Final = 1001  # a WebSocket's close code: the server stops
 INTERNAL_ERROR: Final = 1011
 NORMAL: Final = 1000
 GOODBYE_SECONDS: Final = 1.0  # for the closing handshake of a WebSocket
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Connection:
@@ -221,10 +219,7 @@ class StreamConnection(Connection):
             NngsockError: The headers have been sent.
         """
         self._refuse_if_sent()
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"a header's name and value must be str, not {name!r} and {value!r}")
-        if not _NAME.fullmatch(name) or _CONTROL.search(value):
-            raise ValueError(f"a header must be one line, with a name of letters, not {name!r}: {value!r}")
+        check_field("set_header", name, value)
         self._headers[name] = value
         return 0
 

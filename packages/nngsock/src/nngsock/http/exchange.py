@@ -66,7 +66,9 @@ def code_of(error: BaseException) -> int:
         return _OS_ERRORS[error.errno]
     if isinstance(error, aiohttp.ClientResponseError):
         return EPROTO
-    return ECONNREFUSED if isinstance(error, aiohttp.ClientConnectorError) else ECONNRESET
+    if isinstance(error, aiohttp.ClientConnectorError) or type(error) is OSError:
+        return ECONNREFUSED  # by several addresses, each in its way
+    return ECONNRESET
 
 
 class Client:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from nngsock._native import life
 from nngsock.http.answers import Call, answer, bare
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 __all__ = ("Serving",)
 
 CLOSE_SECONDS: Final = 5.0  # for callbacks that run while the server closes
+
+
+class _Logger(logging.LoggerAdapter[logging.Logger]):
+    """What aiohttp logs to: what strangers send to an open port is nobody's error here."""
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **options: Any) -> None:
+        level = logging.DEBUG if isinstance(exc_info, HttpProcessingError) else logging.ERROR
+        self.log(level, msg, *args, exc_info=exc_info, **options)
 
 
 class Serving:
@@ -56,7 +65,8 @@ class Serving:
             request_factory=self._request,
             handler_cancellation=True,
             access_log=None,
-            logger=logging.getLogger("nngsock"),
+            auto_decompress=False,
+            logger=_Logger(logging.getLogger("nngsock")),
         )
         self._listener = await self._thread.loop.create_server(self._web, sock=listening, ssl=tls)
         self._thread.owned.add(self)
@@ -75,6 +85,8 @@ class Serving:
         self._calls[task] = call
         try:
             return await self._answer(call)
+        except ConnectionError:  # cut, by the client or on purpose: nothing to say, and to nobody
+            raise asyncio.CancelledError from None
         finally:
             del self._calls[task]
 
