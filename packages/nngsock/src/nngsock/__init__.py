@@ -12,6 +12,7 @@ from nngsock.endpoints import Dialer, Listener, close, dial, listen, reap, start
 from nngsock.errors import (
     UNRESOLVED,
     ErrorValue,
+    MissingExtraError,
     NngCanceledError,
     NngError,
     NngPermissionError,
@@ -109,6 +110,7 @@ __all__ = (
     "Handler",
     "HttpRequest",
     "Listener",
+    "MissingExtraError",
     "Monitor",
     "Nano",
     "NcurlAio",

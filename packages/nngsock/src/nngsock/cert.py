@@ -6,6 +6,8 @@ import datetime as dt
 import ipaddress
 from typing import TYPE_CHECKING, Final
 
+from nngsock.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,7 +39,7 @@ def write_cert(
         of these names of `tls_config`.
 
     Raises:
-        ImportError: The extra `tls` is not installed.
+        MissingExtraError: The extra `tls` is not installed.
         ValueError: An argument is out of range.
 
     Example:
@@ -70,7 +72,9 @@ def _new_key(kind: str) -> EllipticCurvePrivateKey | RSAPrivateKey:
     try:
         from cryptography.hazmat.primitives.asymmetric import ec, rsa
     except ImportError as error:
-        raise ImportError('write_cert needs the package cryptography: pip install "nngsock[tls]"') from error
+        raise MissingExtraError(
+            'write_cert needs the package cryptography: pip install "nngsock[tls]"'
+        ) from error
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
     return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)

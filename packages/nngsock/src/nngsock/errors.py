@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = (
     "UNRESOLVED",
     "ErrorValue",
+    "MissingExtraError",
     "NngError",
     "NngWarning",
     "NngsockError",
@@ -34,9 +35,13 @@ ENOTSUP: Final = 9
 EADDRINUSE: Final = 10
 ESTATE: Final = 11
 ENOENT: Final = 12
+EPROTO: Final = 13
+EUNREACHABLE: Final = 14
+EADDRINVAL: Final = 15
 EPERM: Final = 16
 ECONNRESET: Final = 19
 ECANCELED: Final = 20
+ENOFILES: Final = 21
 EWRITEONLY: Final = 25
 ECRYPTO: Final = 26
 EBADTYPE: Final = 30
@@ -112,6 +117,10 @@ UNRESOLVED: Final = Unresolved()
 
 class NngsockError(Exception):
     """Base of every exception of this package."""
+
+
+class MissingExtraError(NngsockError, ImportError):
+    """A package is not installed; the message says which extra brings it."""
 
 
 class NngError(NngsockError, OSError):

@@ -14,7 +14,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nngsock.custom import configured_dumps
-from nngsock.errors import NngWarning
+from nngsock.errors import MissingExtraError, NngWarning
 from nngsock.message import build, from_bytes
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def codec_for(value: Any, config: SerialConfig | None = None) -> Codec:
     """The codec for a value of the option "serializer", and one of the option "serial".
 
     Raises:
-        ImportError: It needs a package that is not installed.
+        MissingExtraError: It needs a package that is not installed.
         TypeError: It is neither a known name nor an object with `dumps` and `loads`.
     """
     if value == "pickle":
@@ -128,7 +128,7 @@ def _r_module(name: str, what: str) -> Any:
     try:
         return importlib.import_module(f"nngsock.{name}")
     except ImportError as error:
-        raise ImportError(f"{what} needs the package rdata: pip install nngsock[r]") from error
+        raise MissingExtraError(f"{what} needs the package rdata: pip install nngsock[r]") from error
 
 
 def _read_r(content: bytes | memoryview) -> Any:
@@ -139,7 +139,7 @@ def _extra(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(
+        raise MissingExtraError(
             f"serializer {name!r} needs the package {name}: pip install nngsock[{name}]"
         ) from error
 

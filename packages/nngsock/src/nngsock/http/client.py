@@ -6,12 +6,13 @@ import warnings
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from nngsock._native import life
 from nngsock.aio import Aio
 from nngsock.endpoints import warn
 from nngsock.errors import (
+    EADDRINVAL,
     ECANCELED,
     ECLOSED,
     EINVAL,
@@ -47,7 +48,6 @@ __all__ = (
     "transact",
 )
 
-EADDRINVAL: Final = 15
 
 Response = Literal[True] | list[str] | tuple[str, ...] | str | None
 Headers = dict[str, str | None]
@@ -273,7 +273,7 @@ def _query(
     if target.scheme not in {"http", "https"}:
         return EADDRINVAL
     if target.scheme == "https" and context is False:
-        warnings.warn("no `tls`: the server's certificate is not validated", NngWarning, stacklevel=4)
+        warnings.warn("no `tls`: the server's certificate is not validated", NngWarning, stacklevel=3)
     seconds = None if limit < 0 else limit / 1000
     return Query(target, (method or "GET").upper(), given, data, bool(follow), seconds, context)
 

@@ -14,10 +14,16 @@ import aiohttp
 from yarl import URL
 
 from nngsock.errors import (
+    EADDRINVAL,
     ECLOSED,
     ECONNREFUSED,
     ECONNRESET,
+    ECRYPTO,
+    EINVAL,
+    ENOFILES,
+    EPROTO,
     ETIMEDOUT,
+    EUNREACHABLE,
 )
 
 if TYPE_CHECKING:
@@ -26,12 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ("Client", "code_of")
 
-EADDRINVAL: Final = 15
-ECRYPTO: Final = 26
-EINVAL: Final = 3
-ENOFILES: Final = 21
-EPROTO: Final = 13
-EUNREACHABLE: Final = 14
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS: Final = 10
 MAX_CONNECTIONS: Final = 256  # of one client at a time; more requests than that wait for their turn

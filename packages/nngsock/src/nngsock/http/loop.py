@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, TypeVarTuple
 
 from nngsock._native import life, refuse
 from nngsock.completion import at_exit
-from nngsock.errors import ECLOSED, NngsockError, exception_for
+from nngsock.errors import ECLOSED, MissingExtraError, NngsockError, exception_for
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -35,9 +35,7 @@ def need_aiohttp() -> None:
     try:
         import aiohttp  # noqa: F401
     except ImportError as error:
-        raise NngsockError(
-            "HTTP needs the package aiohttp, which is not installed: pip install 'nngsock[http]'"
-        ) from error
+        raise MissingExtraError('HTTP needs the package aiohttp: pip install "nngsock[http]"') from error
 
 
 class Workers:
@@ -250,7 +248,8 @@ def http_thread() -> HttpThread:
     """The thread of HTTP, started if it does not run.
 
     Raises:
-        NngsockError: The extra is missing, or this is a forked child.
+        MissingExtraError: The extra is not installed.
+        NngsockError: This is a forked child.
         NngError: 7, the interpreter is on its way out.
     """
     global _thread

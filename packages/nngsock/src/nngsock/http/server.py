@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from nngsock._native import life
 from nngsock.endpoints import warn
-from nngsock.errors import EADDRINUSE, ECLOSED, EINVAL, EPERM, NngsockError, exception_for
+from nngsock.errors import EADDRINUSE, EADDRINVAL, ECLOSED, EINVAL, EPERM, NngsockError, exception_for
 from nngsock.gate import too_late
 from nngsock.http.handlers import Handler
 from nngsock.http.loop import http_thread, need_aiohttp
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ("Server", "http_server")
 
 BACKLOG: Final = 1024
-EADDRINVAL: Final = 15
 PORTS: Final = {"http": 80, "https": 443}
 SAME: Final = {"ws": "http", "wss": "https"}
 
