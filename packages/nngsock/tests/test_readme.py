@@ -1,4 +1,5 @@
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
@@ -6,7 +7,9 @@ README = Path(__file__).parents[1] / "README.md"
 
 def test_the_examples_run(capsys):
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert blocks
+    assert len(blocks) > 3
+    if find_spec("aiohttp") is None:
+        blocks = [block for block in blocks if "http_server" not in block]
     namespace = {"__name__": "readme"}
     try:
         for block in blocks:
