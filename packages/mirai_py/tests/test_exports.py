@@ -44,7 +44,7 @@ def test_the_ledger_names_tests_that_exist():
 
     ledger = Path(__file__).parents[3] / "docs" / "parity" / "mirai_py.md"
     folder = Path(__file__).parent
-    named = re.findall(r"(test_\w+\.py)(?:::(test_\w+))?", ledger.read_text())
+    named = re.findall(r"((?:\w+/)?test_\w+\.py)(?:::(test_\w+))?", ledger.read_text())
     assert named
     for file, test in named:
         assert f"def {test}" in (folder / file).read_text(), (file, test)

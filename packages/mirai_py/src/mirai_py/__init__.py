@@ -53,6 +53,7 @@ from mirai_py.launchers import (
     http_config,
     remote_config,
     ssh_config,
+    workbench_config,
 )
 from mirai_py.map import MiraiMap
 from mirai_py.profiles import (
@@ -144,4 +145,5 @@ __all__ = (
     "try_mirai",
     "unresolved",
     "with_daemons",
+    "workbench_config",
 )

@@ -33,7 +33,7 @@ def service():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
     server.asked, server.answer, server.run = [], (200, "ok"), lambda body: None
     server.url = f"http://127.0.0.1:{server.server_port}/launch"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()

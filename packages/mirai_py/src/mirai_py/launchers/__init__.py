@@ -5,6 +5,7 @@ from mirai_py.launchers.command import remote_config
 from mirai_py.launchers.config import LaunchCmd, RemoteConfig, Target
 from mirai_py.launchers.http import http_config
 from mirai_py.launchers.ssh import ssh_config
+from mirai_py.launchers.workbench import workbench_config
 
 __all__ = (
     "LaunchCmd",
@@ -14,4 +15,5 @@ __all__ = (
     "http_config",
     "remote_config",
     "ssh_config",
+    "workbench_config",
 )
