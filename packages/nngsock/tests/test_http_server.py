@@ -403,6 +403,29 @@ class TestCallbacks:
         assert nngsock.ncurl(server.url + "/wait").status == 500
         assert "await ncurl_aio instead" in logged.get(timeout=5)
 
+    @pytest.mark.parametrize("answer", ["plain", "async"])
+    def test_run_event_loop_waits_for_one_to_run(self, serve, answer):
+        async def answer_async(req):
+            return "async"
+
+        server = serve(
+            nngsock.handler("/plain", lambda req: "plain"), nngsock.handler("/async", answer_async)
+        )
+        assert not nngsock.run_event_loop(0)
+        over = threading.Event()
+
+        def ask():
+            while not over.is_set():
+                nngsock.ncurl(f"{server.url}/{answer}")
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            assert nngsock.run_event_loop(10_000)
+        finally:
+            over.set()
+            asking.join()
+
     def test_a_plain_function_may_ask_others(self, serve):
         inner = serve(HELLO)
         server = serve(nngsock.handler("/", lambda req: nngsock.ncurl(inner.url + "/hello").data))

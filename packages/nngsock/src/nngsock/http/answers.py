@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -29,6 +28,7 @@ from nngsock.http.handlers import (
     WebSocket,
 )
 from nngsock.http.routes import below
+from nngsock.status import status_code
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -117,6 +117,8 @@ def _called(function: Callable[..., Any], *args: Any) -> Any:
     except BaseException:
         log_exception(*sys.exc_info())
         return FAILED
+    finally:
+        callback_ran()
 
 
 async def _awaited(function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
@@ -127,6 +129,8 @@ async def _awaited(function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
     except Exception:
         log_exception(*sys.exc_info())
         return FAILED
+    finally:
+        callback_ran()
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
@@ -137,11 +141,7 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 def bare(status: int, **headers: str) -> web.Response:
     """A response that says nothing but its status."""
-    try:
-        text = f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        text = str(status)
-    return web.Response(status=status, text=text, headers=headers)
+    return web.Response(status=status, text=status_code(status).replace(" | ", " "), headers=headers)
 
 
 async def answer(call: Call, handler: Handler) -> web.StreamResponse:
