@@ -100,7 +100,7 @@ def test_the_users_own_certificate_serves_too(form, fresh, certificate, tmp_path
 def test_tlscert_may_be_a_file_and_is_the_users_choice(fresh, certificate, tmp_path):
     path = tmp_path / "trusted.pem"
     path.write_text(certificate["client"][0])
-    daemons(url="tls+tcp://127.0.0.1:0", tls=certificate["server"], tlscert=str(path), compute=fresh)
+    daemons(url="tls+tcp://127.0.0.1:0", tls=certificate["server"], tlscert=path, compute=fresh)
     assert str(path) in mirai_py.launch_remote(compute=fresh)[0]
     mirai_py.launch_local(compute=fresh)
     assert mirai(abs, -1, _compute=fresh).collect() == 1

@@ -452,13 +452,13 @@ def test_a_certificate_cannot_be_made_without_the_extra_whose_name_is_told(fresh
 
 
 def test_plain_tcp_beyond_loopback_is_warned_of_once(fresh, caplog, monkeypatch):
-    monkeypatch.setattr("mirai_py.addresses._warned", set())
+    monkeypatch.setattr("mirai_py.addresses._warned", False)
     for url in ("tcp://127.0.0.1:0", "tcp://[::1]:0", "tcp://localhost:0", mirai_py.local_url()):
         daemons(url=url, compute=fresh)
     assert not caplog.records
     daemons(url="tcp://0.0.0.0:0", compute=fresh)
     url = status(fresh)["daemons"]
-    daemons(url=url, compute=fresh)
+    daemons(url="tcp://0.0.0.0:0", compute=fresh)
     assert [r.getMessage() for r in caplog.records] == [
         f"what travels on {url} is not encrypted: tls+tcp:// makes a key and certificate by itself"
     ]

@@ -12,8 +12,8 @@ import nngsock
 _log = logging.getLogger("mirai_py")
 
 NETWORK_SCHEMES = ("tcp", "tcp4", "tcp6", "tls+tcp", "tls+tcp4", "tls+tcp6", "ws", "wss")
+_warned = False
 _WILDCARDS = ("", "*", "0.0.0.0", "::")  # noqa: S104 - to tell them, not to listen there
-_warned: set[str] = set()
 
 
 def host_url(tls: bool = False, port: int = 0) -> dict[str, str]:
@@ -78,16 +78,14 @@ def names_of(url: str) -> list[str]:
 
 
 def warn_of_plain(url: str) -> None:
-    """Warn once of tasks that travel readable for everybody on the way."""
-    if (
-        not is_network(url)
-        or is_encrypted(url)
-        or url in _warned
-        or _is_loopback(urlsplit(url).hostname or "")
-    ):
-        return
-    _warned.add(url)
-    _log.warning("what travels on %s is not encrypted: tls+tcp:// makes a key and certificate by itself", url)
+    """Warn, once in a process, of tasks that travel readable for everybody on the way."""
+    if is_network(url) and not is_encrypted(url) and not _is_loopback(urlsplit(url).hostname or ""):
+        global _warned
+        if not _warned:
+            _log.warning(
+                "what travels on %s is not encrypted: tls+tcp:// makes a key and certificate by itself", url
+            )
+        _warned = True
 
 
 def _is_loopback(host: str) -> bool:

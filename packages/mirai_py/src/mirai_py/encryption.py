@@ -64,11 +64,10 @@ def encryption_of(url: str, tls: Pem | None, pass_: str | Callable[[], str] | No
 
 def _certificates_of(tls: Pem) -> str:
     first = tls if isinstance(tls, str | os.PathLike) else tls[0]
-    text = (
-        first
-        if isinstance(first, str) and "-----BEGIN" in first
-        else Path(first).expanduser().read_text("ascii")
-    )
+    if isinstance(first, str) and "-----BEGIN" in first:
+        text = first
+    else:
+        text = Path(first).expanduser().read_text("utf-8", "replace")
     return "".join(f"{found}\n" for found in _CERTIFICATE.findall(text))
 
 

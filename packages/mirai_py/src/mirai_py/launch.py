@@ -41,7 +41,8 @@ def daemon_source(url: str, options: Mapping[str, Any]) -> str:
 
 def _literal(value: object) -> str:
     """Python for a value, without single quotes where possible: shells put them around it."""
-    if isinstance(value, str):
+    if isinstance(value, str | os.PathLike):
+        value = os.fspath(value)
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
         inner = ", ".join(map(_literal, value))

@@ -87,6 +87,11 @@ def test_headers_cookie_and_token_are_sent_and_functions_called_at_each_launch(s
     assert [json.loads(body)["label"] for body in bodies] == ["x", "x"]
 
 
+def test_a_configuration_shows_no_secret():
+    config = http_config("http://h/", headers={"X-Key": "secret"}, cookie="secret", token="secret")
+    assert "secret" not in repr(config)
+
+
 def test_a_service_that_refuses_is_an_error_and_leaves_the_profile_unset(service, fresh):
     service.answer = (403, "no such user")
     with pytest.raises(mirai_py.MiraiLaunchError, match="refused to start a daemon: status 403, no such"):

@@ -28,6 +28,11 @@ def test_an_address_of_ipv6_loses_its_brackets(listening, program):
     assert runs[0][-3:-1] == ["23", "me@fe80::1"]
 
 
+def test_a_user_may_have_a_name_that_a_url_must_escape(listening, program):
+    runs, _ = ran(program, "ssh://me%40corp.org@h", listening[0])
+    assert runs[0][-2] == "me@corp.org@h"
+
+
 def test_each_remote_gets_a_launch_and_one_remote_any_number(listening, program):
     profile, _ = listening
     runs, commands = ran(program, ["ssh://a", "ssh://b"], profile)

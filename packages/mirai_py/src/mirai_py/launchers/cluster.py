@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirai_py.launchers.command import python_of
-from mirai_py.launchers.config import LaunchCmd, RemoteConfig, Target, words_of
+from mirai_py.launchers.config import LaunchCmd, RemoteConfig, Target, python_of, words_of
 from mirai_py.launchers.process import Course, Invocation, run
 
 

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mirai_py.launchers.config import LaunchCmd, RemoteConfig, Target, words_of
+from mirai_py.launchers.config import LaunchCmd, RemoteConfig, Target, flag_of, python_of, words_of
 from mirai_py.launchers.process import Course, Invocation, run
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class CommandConfig(RemoteConfig):
         launches = self.launches(n)
         commands = LaunchCmd(target.command(self.python) for _ in launches)
         if self.command:
-            options = self.options(target)
+            leading = self.leading(target)
             invocations = [
-                Invocation([*self.command, *options, *self._filled(args, command)])
+                Invocation([*self.command, *leading, *self._filled(args, command)])
                 for args, command in zip(launches, commands, strict=True)
             ]
             show = target.options.get("output") is True
@@ -61,7 +61,7 @@ class CommandConfig(RemoteConfig):
             )
         return list(self.args)
 
-    def options(self, target: Target) -> list[str]:
+    def leading(self, target: Target) -> list[str]:
         """What this host needs before the arguments."""
         del target
         return []
@@ -127,25 +127,3 @@ def _checked(args: Any) -> tuple[tuple[str, ...], ...]:
                 f"`.` must be an element of `args`, as the place of the daemon's command: {one!r} lacks it"
             )
     return tuple(tuple(one) for one in lists)
-
-
-def python_of(python: str) -> str:
-    """The interpreter, if it is one.
-
-    Raises:
-        TypeError, ValueError: it is not.
-    """
-    if not words_of(python, "python"):
-        raise ValueError("`python` must name an interpreter, not be empty")
-    return python
-
-
-def flag_of(value: bool, name: str) -> bool:
-    """The flag, if it is one.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if not isinstance(value, bool):
-        raise TypeError(f"`{name}` must be True or False, not {value!r}")
-    return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mirai_py.handshake import TOKEN_VARIABLE
@@ -38,7 +38,7 @@ class Target:
     """
 
     url: str
-    token: str
+    token: str = field(repr=False)
     options: Mapping[str, Any]
     is_set: Callable[[], bool]
 
@@ -82,3 +82,25 @@ def words_of(text: str, name: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise ValueError(f"`{name}` cannot be split into words: {error} in {text!r}") from None
+
+
+def python_of(python: str) -> str:
+    """The interpreter, if it is one.
+
+    Raises:
+        TypeError, ValueError: it is not.
+    """
+    if not words_of(python, "python"):
+        raise ValueError("`python` must name an interpreter, not be empty")
+    return python
+
+
+def flag_of(value: bool, name: str) -> bool:
+    """The flag, if it is one.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"`{name}` must be True or False, not {value!r}")
+    return value

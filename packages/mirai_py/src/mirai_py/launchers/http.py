@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import nngsock
 from mirai_py.errors import MiraiLaunchError, MissingExtraError
-from mirai_py.launchers.command import python_of
-from mirai_py.launchers.config import RemoteConfig, Target
+from mirai_py.launchers.config import RemoteConfig, Target, python_of
 
 TIMEOUT_MS = 5_000
 PLACEHOLDER = "%s"
@@ -27,11 +26,11 @@ class HttpConfig(RemoteConfig):
 
     url: Text
     method: str
-    headers: Headers
+    headers: Headers = field(repr=False)
     data: str | Callable[..., str]
     data_args: Mapping[str, Any]
-    cookie: Text | None
-    token: Text | None
+    cookie: Text | None = field(repr=False)
+    token: Text | None = field(repr=False)
     python: str
 
     def launch(self, n: int, target: Target) -> list[Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from mirai_py.launchers.command import PLACEHOLDER, CommandConfig, flag_of, python_of
-from mirai_py.launchers.config import RemoteConfig, Target, words_of
+from mirai_py.launchers.command import PLACEHOLDER, CommandConfig
+from mirai_py.launchers.config import RemoteConfig, Target, flag_of, python_of, words_of
 from mirai_py.launchers.process import Course
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class SshConfig(CommandConfig):
 
     tunnel: bool = False
 
-    def options(self, target: Target) -> list[str]:
+    def leading(self, target: Target) -> list[str]:
         """The tunnel from the other machine's loopback to this one's, by the same port."""
         if not self.tunnel:
             return []
@@ -96,7 +96,7 @@ def _destination(url: str) -> tuple[str, int]:
         raise ValueError(message) from None
     if parts.scheme != "ssh" or not host or parts.path.strip("/") or parts.password is not None:
         raise ValueError(message)
-    destination = host if user is None else f"{user}@{host}"
+    destination = host if user is None else f"{unquote(user)}@{host}"
     if destination.startswith("-") or len(destination.split()) != 1:
         raise ValueError(message)
     return destination, port
