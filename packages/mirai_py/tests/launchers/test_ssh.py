@@ -43,6 +43,21 @@ def test_each_remote_gets_a_launch_and_one_remote_any_number(listening, program)
     assert len(commands) == 4
 
 
+def test_so_many_connections_at_once_as_a_server_takes(listening, program):
+    """The ninth ssh is started when the first has returned."""
+    ssh = program("""
+        cd {0}
+        [ "$(ls | grep -c '^busy')" -lt 8 ] || exit 99
+        touch busy.$$
+        ls | grep -q '^ran.*' && sleep 0.05
+        rm busy.$$
+    """)
+    ssh.path.write_text(ssh.path.read_text().replace("{0}", f"'{ssh.folder}'"))
+    config = ssh_config("ssh://h", command=str(ssh))
+    assert len(launch_remote(40, config, compute=listening[0])) == 40
+    assert len(ssh.runs()) == 40
+
+
 def test_a_tunnel_leads_from_the_same_port_there_to_the_real_one_here(listening, program):
     profile, port = listening
     runs, (command,) = ran(program, "ssh://h", profile, tunnel=True)
@@ -72,7 +87,7 @@ def test_a_connection_that_fails_is_an_error_with_what_ssh_said(fresh, program):
     with pytest.raises(mirai_py.MiraiLaunchError) as told:
         daemons(1, url=mirai_py.local_url(tcp=True), remote=config, compute=fresh)
     text = str(told.value)
-    assert re.match("1 of 2 daemons could not be started: .*program ended with exit code 255", text)
+    assert re.match("a daemon could not be started: .*program ended with exit code 255", text)
     assert text.endswith("Permission denied (publickey).")
     assert "MIRAI_PY_TOKEN" not in text
     assert not mirai_py.daemons_set(fresh)
@@ -101,7 +116,7 @@ def test_an_interrupt_during_the_connection_ends_ssh(fresh, program, monkeypatch
     def interrupted(running):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(process, "_await", interrupted)
+    monkeypatch.setattr(process._Running, "await_return", interrupted)
     config = ssh_config("ssh://h", command=str(program("exec sleep 600\n")))
     with pytest.raises(KeyboardInterrupt):
         daemons(2, url=mirai_py.local_url(tcp=True), remote=config, compute=fresh)

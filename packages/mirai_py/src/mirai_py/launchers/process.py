@@ -21,6 +21,8 @@ _log = logging.getLogger("mirai_py")
 LAST_LINES = 20
 # Its last lines may still be on the way when a program has ended.
 READ_SECONDS = 1.0
+# An SSH server turns connections away that come all at once: by its default settings from the tenth on.
+AT_ONCE = 8
 
 
 class Course(Enum):
@@ -72,12 +74,20 @@ class _Running:
         if code and self.is_set():
             _log.warning("a launcher of daemons failed: %s", self.failure(code))
 
+    def await_return(self) -> None:
+        """Wait for its end, and see that it has not failed."""
+        if code := self.process.wait():
+            self.reader.join(READ_SECONDS)
+            raise MiraiLaunchError(f"a daemon could not be started: {self.failure(code)}")
+
     def failure(self, code: int) -> str:
+        """How it failed, with the last that it wrote."""
         words = "\n".join(self.lines)
         tail = f"; the last it wrote:\n{words}" if words else "; it wrote nothing"
         return f"{self.program} ended with {_in_words(code)}{tail}"
 
     def end(self) -> None:
+        """End it unless it has ended."""
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait()
@@ -88,7 +98,7 @@ def _in_words(code: int) -> str:
 
 
 def run(invocations: Sequence[Invocation], *, course: Course, show: bool, is_set: Callable[[], bool]) -> None:
-    """Run programs that start daemons, all at once.
+    """Run programs that start daemons.
 
     Args:
         invocations: what to run.
@@ -103,10 +113,13 @@ def run(invocations: Sequence[Invocation], *, course: Course, show: bool, is_set
     running: list[_Running] = []
     try:
         for invocation in invocations:
+            if course is not Course.LASTS and len(running) >= AT_ONCE:
+                running[-AT_ONCE].await_return()
             started = _start(invocation, course=course, show=show, is_set=is_set)
             running.append(started)
         if course is not Course.LASTS:
-            _await(running)
+            for program in running[-AT_ONCE:]:
+                program.await_return()
     except BaseException:
         for program in running:
             program.end()
@@ -134,16 +147,3 @@ def _start(invocation: Invocation, *, course: Course, show: bool, is_set: Callab
         with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
             stdin.write(invocation.script or "")
     return started
-
-
-def _await(running: Sequence[_Running]) -> None:
-    failures = []
-    for program in running:
-        code = program.process.wait()
-        if code:
-            program.reader.join(READ_SECONDS)
-            failures.append(program.failure(code))
-    if failures:
-        raise MiraiLaunchError(
-            f"{len(failures)} of {len(running)} daemons could not be started: {failures[0]}"
-        )
