@@ -34,8 +34,7 @@ def test_n_daemons_are_n_jobs(listening, program):
 
 
 def test_the_script_makes_a_daemon(fresh, program, connected, python):
-    submitter = program(f"sh '{'{folder}'}'/stdin.$$ &\n")
-    submitter.path.write_text(submitter.path.read_text().replace("{folder}", str(submitter.folder)))
+    submitter = program('sh "$(dirname "$0")/stdin.$$" &\n')
     config = cluster_config(str(submitter), options="export CHOSEN=yes", python=python)
     daemons(2, url=mirai_py.local_url(tcp=True), remote=config, compute=fresh)
     assert connected(fresh, 2) == 2
