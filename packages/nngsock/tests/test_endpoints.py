@@ -1,3 +1,4 @@
+import socket
 import stat
 import sys
 from pathlib import Path
@@ -75,6 +76,29 @@ class TestListen:
     @pytest.mark.parametrize("url", ["abstract://foo%20bar%00x", "abstract://"])
     def test_abstract_names_may_hold_any_byte_or_be_chosen(self, pair, url):
         assert nngsock.listen(pair, url) == 0
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets exist on Linux only")
+    def test_an_abstract_name_is_what_its_escapes_say(self, pair):
+        assert nngsock.listen(pair, "abstract://foo%20bar%00x") == 0
+        with socket.socket(socket.AF_UNIX) as plain:
+            plain.connect("\0foo bar\0x")
+
+    @pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")
+    def test_ipv6(self, pair, make_socket, patience):
+        if nngsock.listen(pair, "tcp6://[::1]:0", fail="none"):
+            pytest.skip("this machine has no IPv6 loopback")
+        other = make_socket("pair")
+        assert nngsock.dial(other, pair.listener[0].url, autostart=None, fail="error") == 0
+        other.send(1, block=patience)
+        assert pair.recv(block=patience) == 1
+
+    def test_a_path_may_have_107_bytes(self, pair, make_url):
+        folder = Path(make_url("ipc").removeprefix("ipc://")).parent
+        url = f"ipc://{folder}/" + "x" * (106 - len(str(folder)))
+        assert len(url) == len("ipc://") + 107
+        assert nngsock.listen(pair, url) == 0
+        with pytest.warns(nngsock.NngWarning, match=r"15 \| Address invalid"):
+            assert nngsock.listen(pair, url + "x") == 15
 
     def test_unix_is_ipc(self, pair, make_socket, make_url):
         url = make_url("ipc")

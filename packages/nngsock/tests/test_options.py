@@ -121,6 +121,15 @@ def test_a_message_beyond_the_limit_is_dropped_and_later_ones_pass(connect):
     pytest.fail("no message came after the one that was too long")
 
 
+def test_dialers_and_listeners_have_methods_too(make_socket, make_url):
+    s = make_socket("pair", listen=make_url(), dial=make_url(), autostart=False)
+    for x in (s.listener[0], s.dialer[0]):
+        assert x.opt("recv-size-max", 10) is x
+        assert x.set_opt("recv-size-max", 20) is x
+        assert x.opt("recv-size-max") == 20
+        assert x.stat("socket") == s.id
+
+
 class TestContexts:
     def test_they_have_timeouts_of_their_own(self, make_socket):
         s = make_socket("req")
@@ -199,6 +208,16 @@ class TestSubscriptions:
     def test_other_protocols_have_none(self, make_socket):
         assert code_of(lambda: nngsock.subscribe(make_socket("pair"))) == 9
         assert code_of(lambda: nngsock.unsubscribe(make_socket("pub"))) == 9
+
+    def test_they_are_options_too(self, connect, patience):
+        pub, sub = connect("pub", "sub")
+        assert sub.set_opt("sub:subscribe", "a").set_opt("sub:unsubscribe", "a") is sub
+        nngsock.send(pub, "an", mode="raw")
+        assert nngsock.recv(sub, "string", block=50) == 5
+        sub.set_opt("sub:subscribe", None)
+        nngsock.send(pub, "an", mode="raw")
+        assert nngsock.recv(sub, "string", block=patience) == "an"
+        assert code_of(lambda: pub.set_opt("sub:subscribe", "a")) == 9
 
 
 class TestSurveys:

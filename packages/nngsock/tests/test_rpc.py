@@ -98,3 +98,26 @@ def test_large_answers_on_one_connection_all_arrive(connect):
     for server in servers:
         server.join()
     assert sorted(len(x) for x in nngsock.collect_aio(aios)) == [2_000_000 + i for i in range(6)]
+
+
+def test_a_request_is_sent_again_after_the_resend_time(make_socket, make_url, patience):
+    server = make_socket("rep", listen=make_url())
+    client = make_socket("req").set_opt("req:resend-tick", 10).set_opt("req:resend-time", 30)
+    client.dial(server.listener[0].url)
+    answer = nngsock.request(nngsock.context(client), "question", timeout=patience)
+    assert [server.recv(block=patience) for _ in range(2)] == ["question"] * 2
+    server.send("answer", block=patience)
+    assert answer.collect() == "answer"
+
+
+def test_a_request_goes_to_another_server_when_the_first_is_lost(make_socket, make_url, patience):
+    client = make_socket("req", listen=make_url())
+    url = client.listener[0].url
+    first = make_socket("rep", dial=url)
+    answer = nngsock.request(nngsock.context(client), "question", timeout=patience)
+    assert first.recv(block=patience) == "question"
+    first.close()
+    second = make_socket("rep", dial=url)
+    assert second.recv(block=patience) == "question"
+    second.send("answer", block=patience)
+    assert answer.collect() == "answer"

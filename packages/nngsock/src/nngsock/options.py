@@ -54,6 +54,7 @@ _C_TYPES: Final = {
 }
 _RANGES: Final = {"ms": (-(2**31), 2**31 - 1), "int": (-(2**31), 2**31 - 1), "size": (0, 2**64 - 1)}
 MAX_NAME_SIZE: Final = 63  # NNG writes a longer socket-name over its neighbours
+TOPIC_OPTIONS: Final = ("sub:subscribe", "sub:unsubscribe")
 CODEC_OPTIONS: Final = ("serializer", "serial")
 ENDPOINTS: Final = ("dialer", "listener")
 KINDS: Final = ("socket", "ctx", *ENDPOINTS)
@@ -106,7 +107,8 @@ def set_opt(x: T, name: str, value: Any) -> T:
         value: An int or float (truncated) for times in milliseconds, sizes and counts; a bool; a str. For
             "serializer": "pickle", "cloudpickle", "json", "msgpack", "r" (what R reads and writes), or an
             object with dumps and loads. For "serial": what `serial_config` makes, or a dict of its arguments;
-            an empty one removes it. For "tls-config": a `TlsConfig`.
+            an empty one removes it. For "tls-config": a `TlsConfig`. For "sub:subscribe" and
+            "sub:unsubscribe": a topic.
 
     Returns:
         x.
@@ -118,6 +120,9 @@ def set_opt(x: T, name: str, value: Any) -> T:
     _usable(x)
     if name in CODEC_OPTIONS:
         _set_codec(x, name, value)
+        return x
+    if name in TOPIC_OPTIONS:
+        _topic(x, value, name.removeprefix("sub:"))
         return x
     if name == "tls-config":
         _endpoint(x, name).use_tls(value)
