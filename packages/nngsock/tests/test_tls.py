@@ -9,7 +9,7 @@ import pytest
 
 import nngsock
 
-ENCRYPTED = ("tls+tcp",)
+ENCRYPTED = ("tls+tcp", "wss")
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from nngsock.errors import (
     exception_for,
     nng_error,
 )
+from nngsock.reaper import hold_up, is_websocket
 from nngsock.sync import acquire
 from nngsock.tls import TlsConfig
 from nngsock.url import parse_url
@@ -149,6 +150,8 @@ class Endpoint:
         """Close it; the error number."""
         if self._state == "closed":
             return ENOENT
+        if is_websocket(self._url):
+            hold_up()
         result: int = getattr(nng, f"{self.kind}_close")(self.handle)
         self._state = "closed"
         return ENOENT if result == ECLOSED else result
@@ -286,6 +289,8 @@ def _create(kind: type[E_], socket: Socket, url: str, tls: TlsConfig | None) -> 
     if kind is Listener and _blocked_by_file(url):
         raise exception_for(EADDRINUSE, f"{url!r} is a file and no socket: remove it first")
     endpoint = kind(socket, url)
+    if is_websocket(url):
+        socket.expect_websockets()
     if tls is not None:
         try:
             endpoint.use_tls(tls)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nngsock._native import ffi, lib, life, new, nng, text
 from nngsock.callbacks import log_exception
 from nngsock.errors import ECLOSED, ErrorValue, NngsockError, check, exception_for
+from nngsock.reaper import pause
 from nngsock.sync import ConditionVariable
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _UINTPTR = ffi.typeof("uintptr_t")
 class PipeWatch:
     """Who is told about the pipes of one socket: NNG knows one callback an event, this knows many."""
 
-    __slots__ = ("__weakref__", "_handle", "_key", "_lock", "functions", "notified")
+    __slots__ = ("__weakref__", "_handle", "_key", "_lock", "functions", "notified", "websocket")
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -58,6 +59,12 @@ class PipeWatch:
         self._lock = threading.RLock()
         self.functions: tuple[PipeFunction, ...] = ()
         self.notified: dict[str, PipeFunction] = {}
+        self.websocket = False  # whether the socket has connections of ws:// or wss://
+
+    def expect_websockets(self) -> None:
+        """Have the end of connections wait for what NNG still does with them."""
+        self.websocket = True
+        self._register()
 
     def add(self, function: PipeFunction) -> None:
         self._register()
@@ -104,11 +111,13 @@ class PipeWatch:
 def _on_event(pipe: Any, event: int, key: Any) -> None:
     """Tell those who watch; called by NNG."""
     watch = _watches.get(int(ffi.cast(_UINTPTR, key)))
-    if watch is None or life.closing:
+    if watch is None:
         return
     name = EVENTS[event]
-    if not watch.tell(name, pipe.id) and name == "add_pre":
+    if not life.closing and not watch.tell(name, pipe.id) and name == "add_pre":
         lib.nng_pipe_close(pipe)
+    if watch.websocket and name == "remove":
+        pause()
 
 
 def _make_callback() -> Any:

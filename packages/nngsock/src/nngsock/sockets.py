@@ -12,8 +12,11 @@ from nngsock.channel import Channel
 from nngsock.completion import at_exit, pending
 from nngsock.errors import ECLOSED, check
 from nngsock.operation import Operation
+from nngsock.reaper import hold_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nngsock.endpoints import Dialer, Listener
     from nngsock.gate import Gate
     from nngsock.tls import TlsConfig
@@ -128,8 +131,7 @@ class Socket(_Transferring):
         self.watch = pipes.PipeWatch(self.handle)
         self._closed = False
         _open.add(self)
-        self._finalizer = weakref.finalize(self, _finalize, self.handle)
-        self._finalizer.atexit = False
+        self._finalize_with(_finalize)
 
     def __repr__(self) -> str:
         lines = [
@@ -168,12 +170,27 @@ class Socket(_Transferring):
         """Open a context; see `context`."""
         return context(self)
 
+    def expect_websockets(self) -> None:
+        """Have whatever ends here, and at last the socket itself, wait for what NNG still does with it."""
+        if not self.watch.websocket:
+            self.watch.expect_websockets()
+            self._finalizer.detach()
+            self._finalize_with(_finalize_websocket)
+
+    def _finalize_with(self, close: Callable[[Any], None]) -> None:
+        self._finalizer = weakref.finalize(self, close, self.handle)
+        self._finalizer.atexit = False
+
     def try_use(self) -> int:
         """The error of using it: 7 if it is closed."""
         return ECLOSED if self._closed else 0
 
     def _close(self) -> int:
-        code: int = nng.close(self.handle)
+        try:
+            if self.watch.websocket:
+                hold_up()
+        finally:
+            code: int = nng.close(self.handle)
         return code
 
 
@@ -244,6 +261,13 @@ at_exit(_close_all)
 def _finalize(handle: Any) -> None:
     """Close the socket that nobody holds any more."""
     if not life.halted:
+        lib.nng_close(handle)
+
+
+def _finalize_websocket(handle: Any) -> None:
+    """Close the socket with WebSockets that nobody holds any more."""
+    if not life.halted:
+        hold_up()
         lib.nng_close(handle)
 
 
