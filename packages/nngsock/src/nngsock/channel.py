@@ -15,8 +15,9 @@ from nngsock.errors import EAGAIN, ECANCELED, ECLOSED
 from nngsock.gate import Gate, too_late
 from nngsock.message import MESSAGE_P, build, free, from_bytes, take_content
 from nngsock.modes import decode_typed, encode_raw
-from nngsock.operation import Operation, run_and_wait, submit
+from nngsock.operation import Operation, submit
 from nngsock.serial import PICKLE, Codec, decode_serial, encode_serial
+from nngsock.waiting import run_and_wait
 
 __all__ = ("Channel", "Connection", "channel_of", "decode")
 

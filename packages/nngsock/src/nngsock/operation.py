@@ -12,26 +12,22 @@ from typing import TYPE_CHECKING, Any
 from nngsock._native import lib, life
 from nngsock.callbacks import run_inline
 from nngsock.completion import at_exit, keep_aio, pending, take_aio
-from nngsock.errors import ECANCELED
 from nngsock.gate import Gate, too_late
 from nngsock.message import free
 from nngsock.outcome import Outcome
-from nngsock.sync import acquire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ("DEFAULT", "Operation", "begin", "run_and_wait", "submit")
+__all__ = ("DEFAULT", "Operation", "begin", "submit")
 
 DEFAULT = -2  # NNG_DURATION_DEFAULT: the timeout that the socket has as an option
 
 _cancel = lib.nng_aio_cancel
-_is_busy = lib.nng_aio_busy
 _result_of = lib.nng_aio_result
 _message_of = lib.nng_aio_get_msg
 _set_message = lib.nng_aio_set_msg
 _set_timeout = lib.nng_aio_set_timeout
-_new_lock = threading.Lock
 _new_rlock = threading.RLock
 
 
@@ -145,60 +141,6 @@ def begin(
         pending[key] = done  # before the start: the callback may run before that returns
         start(handle, aio)
         return True
-
-
-def run_and_wait(
-    gate: Gate, start: Callable[[Any, Any], None], handle: Any, timeout: int, message: Any = None
-) -> tuple[int, Any, BaseException | None]:
-    """Give NNG one operation and wait for its outcome, with as little as that takes.
-
-    Args:
-        gate: The gate of the socket or context.
-        start: The function of NNG that starts it, called with the handle and the aio.
-        handle: NNG's socket or context.
-        timeout: In milliseconds, -1 for ever, `DEFAULT` for the socket's option.
-        message: What to send; None for a receive.
-
-    Returns:
-        0 or the error number; the message that has been received, or that could not be sent; what
-        interrupted the wait, which has then cancelled the operation (it may have succeeded just before).
-    """
-    key, aio = take_aio()
-    over = _new_lock()
-    over.acquire()
-    _set_timeout(aio, timeout)
-    if message is not None:
-        _set_message(aio, message)
-    interruption = None
-    began = True
-    try:
-        began = begin(gate, start, handle, key, aio, over.release)
-        if began:
-            acquire(over)
-    except BaseException as error:  # raised by a signal handler
-        interruption = error
-        began = _end(aio, over)
-    if not began:
-        pending.pop(key, None)
-        keep_aio(key, aio)
-        return too_late() if interruption is None else ECANCELED, message, interruption
-    result: int = _result_of(aio)
-    if message is None and not result:
-        message = _message_of(aio)
-    elif not result:
-        message = None
-    keep_aio(key, aio)
-    return result, message, interruption
-
-
-def _end(aio: Any, over: threading.Lock) -> bool:
-    """Cancel an operation and see its end, however often that is interrupted; False if it had not begun."""
-    while True:
-        try:
-            _cancel(aio)
-            return over.acquire(blocking=_is_busy(aio))
-        except BaseException:  # noqa: S112 - the first interruption is the one that is reported
-            continue
 
 
 def _abort_all() -> None:
