@@ -29,8 +29,9 @@ def test_the_examples_of_the_docstrings_run():
     names = {name: getattr(mirai_py, name) for name in mirai_py.__all__}
     tried = 0
     for info in pkgutil.iter_modules(mirai_py.__path__):
-        if info.name == "joblib_backend" and importlib.util.find_spec("joblib") is None:
-            continue  # it needs an extra
+        needed = {"joblib_backend": "joblib", "spans": "opentelemetry"}.get(info.name)
+        if needed and importlib.util.find_spec(needed) is None:
+            continue  # it is an extra
         module = importlib.import_module(f"mirai_py.{info.name}")
         found = doctest.testmod(module, extraglobs=names)
         assert not found.failed, info.name

@@ -36,7 +36,7 @@ from mirai_py import daemons, info, mirai, status
         ((1,), {"memory": "5"}, TypeError, "`memory` must be a number of MB"),
         ((1,), {"remote": []}, TypeError, r"`remote` must come from remote_config\(\)"),
         ((1,), {"tls": "x"}, ValueError, "`tls` goes with a `url` of tls"),
-        ((1,), {"serial": "x"}, ValueError, "`serial` is not available in this version"),
+        ((1,), {"serial": "x"}, TypeError, "`serial` must be what serial_config"),
         ((1,), {"dispatcher": 0}, TypeError, "`dispatcher` must be True or False"),
     ],
 )

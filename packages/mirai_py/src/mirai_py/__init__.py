@@ -18,6 +18,7 @@ from mirai_py.cluster import (
 )
 from mirai_py.codes import Once, once
 from mirai_py.collect import collect_mirai, race_mirai
+from mirai_py.custom import register_serial
 from mirai_py.errors import (
     DaemonsNotSetError,
     MiraiConnectionError,
@@ -76,7 +77,7 @@ from mirai_py.profiles import (
 from mirai_py.remote import launch_remote
 from mirai_py.submit import everywhere, mirai, mirai_map, try_mirai
 from mirai_py.worker import daemon
-from nngsock import UNRESOLVED, ErrorValue
+from nngsock import UNRESOLVED, ErrorValue, SerialConfig, serial_config
 
 __all__ = (
     "UNRESOLVED",
@@ -102,6 +103,7 @@ __all__ = (
     "MissingExtraError",
     "Once",
     "RemoteConfig",
+    "SerialConfig",
     "__version__",
     "as_completed",
     "call_mirai",
@@ -135,8 +137,10 @@ __all__ = (
     "once",
     "race_mirai",
     "register_joblib",
+    "register_serial",
     "remote_config",
     "require_daemons",
+    "serial_config",
     "ssh_config",
     "status",
     "stop_cluster",

@@ -6,9 +6,12 @@ import io
 import sys
 import types
 from collections import ChainMap
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cloudpickle
+
+if TYPE_CHECKING:
+    from mirai_py.custom import Custom
 
 
 def _reduce_code(code: types.CodeType) -> tuple[Any, tuple[Any, ...]]:
@@ -18,21 +21,38 @@ def _reduce_code(code: types.CodeType) -> tuple[Any, tuple[Any, ...]]:
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle's pickler, with the names of source files."""
+    """cloudpickle's pickler, with the names of source files, and own ways for objects of some classes.
 
+    Attributes:
+        custom: these ways.
+    """
+
+    custom: Custom | None = None
     dispatch_table: ClassVar[ChainMap[Any, Any]] = ChainMap(
         {types.CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table
     )
 
+    def reducer_override(self, obj: Any) -> Any:
+        """Pickle an object in a way of its own, if it has one."""
+        if self.custom is not None and (reduced := self.custom.reduce(obj)) is not NotImplemented:
+            return reduced
+        return super().reducer_override(obj)
 
-def dumps(value: object) -> bytes:
+
+def dumps(value: object, custom: Custom | None = None) -> bytes:
     """Pickle a value.
+
+    Args:
+        value: what to pickle.
+        custom: how objects of some classes travel.
 
     Raises:
         Exception: whatever the value raises when it cannot be pickled.
     """
     stream = io.BytesIO()
-    Pickler(stream, 5).dump(value)
+    pickler = Pickler(stream, 5)
+    pickler.custom = custom
+    pickler.dump(value)
     return stream.getvalue()
 
 

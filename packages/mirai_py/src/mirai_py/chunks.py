@@ -27,7 +27,7 @@ from mirai_py.streams import Stream, seed_generators
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mirai_py.evaluate import Evaluator, Interrupt
+    from mirai_py.evaluate import Evaluator
     from mirai_py.frames import Parts
     from mirai_py.record import Record
 
@@ -143,18 +143,18 @@ class Running:
         """
         calls = _Calls(evaluator, *self.keys, self.base)
         with in_task("map"), evaluator.cleaned() as clean:
-            return self._run(calls, evaluator.interrupt, record, clean, limit, send)
+            return self._run(calls, evaluator, record, clean, limit, send)
 
     def _run(
         self,
         calls: _Calls,
-        interrupt: Interrupt,
+        evaluator: Evaluator,
         record: Record | None,
         clean: Callable[[], None],
         limit: float,
         send: Callable[[Parts], object],
     ) -> int:
-        todo, values = self.todo, self._values
+        todo, values, interrupt = self.todo, self._values, evaluator.interrupt
         started = [0] if record is None else record.cell
         number, last = self.first, self.first + limit
         before = perf_counter()
@@ -177,7 +177,7 @@ class Running:
                 finally:
                     interrupt.running = None
                 if type(value) not in PLAIN and not pages.is_plain(value):
-                    value = _Packed(*pack(value))
+                    value = _Packed(*pack(value, evaluator.custom))
             except KeyboardInterrupt:
                 interrupt.running = None  # it may have come just before that was done
                 value = _Packed(Status.INTERRUPT, [])

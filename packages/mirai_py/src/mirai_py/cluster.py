@@ -100,7 +100,10 @@ class _Work:
 
     def initialize(self, initializer: Callable[..., object], initargs: tuple[Any, ...]) -> None:
         """Run a function on every node, also on those that come later; without it none takes a task."""
-        first = self._engine.everywhere(*packed_call(initializer, initargs, {}), 1, self._initialized)
+        custom = self.profile.custom
+        first = self._engine.everywhere(
+            *packed_call(initializer, initargs, {}, None, custom), 1, self._initialized
+        )
         for mirai in first:
             mirai.add_done_callback(self._initialized)
 

@@ -27,6 +27,8 @@ from mirai_py.errors import MiraiSerializationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mirai_py.custom import Custom
+
 REFERENCE = b"R"  # found by import: one object serves all tasks
 VALUE = b"V"  # sent by value: rebuilt for each task, so that its globals are fresh
 STEADY = b"T"  # the same, of immutable parts only: a copy with globals of its own is as good as a new one
@@ -104,8 +106,12 @@ def once(obj: object, *, fresh: bool = True) -> Once:
     return Once(obj, code, fresh=fresh)
 
 
-def code_of(call: Callable[..., Any] | str | Once) -> Code:
+def code_of(call: Callable[..., Any] | str | Once, custom: Custom | None = None) -> Code:
     """The code of a callable or of source text.
+
+    Args:
+        call: what to call.
+        custom: how objects of some classes travel that a function refers to.
 
     Raises:
         MiraiSerializationError: the callable cannot be pickled.
@@ -117,7 +123,7 @@ def code_of(call: Callable[..., Any] | str | Once) -> Code:
     remembered = _remembered.get(id(call))
     if remembered is not None and remembered.still_holds(call):
         return remembered.code
-    return _make(call)
+    return _make(call, custom)
 
 
 @dataclass(slots=True)
@@ -185,13 +191,13 @@ _IMMUTABLE = frozenset({int, float, complex, str, bytes, bool, type(None), type(
 _MAX_DEPTH = 20
 
 
-def _make(call: Any) -> Code:
+def _make(call: Any, custom: Custom | None) -> Code:
     name = getattr(call, "__qualname__", type(call).__qualname__)
     by_reference = isinstance(call, types.FunctionType | types.BuiltinFunctionType | type) and importable(
         call
     )
     try:
-        content = pickle.dumps(call, 5) if by_reference else byvalue.dumps(call)
+        content = pickle.dumps(call, 5) if by_reference else byvalue.dumps(call, custom)
     except Exception as error:
         raise MiraiSerializationError(
             f"the function {name!r} cannot be sent to a daemon: {error}. It, its default values or what it "

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mirai_py.codes import CodeCache
+    from mirai_py.custom import Custom
     from mirai_py.frames import Buffer, Parts
 
 T = TypeVar("T")
@@ -170,7 +171,11 @@ def _ignore(_number: int, _frame: object) -> None:
 
 
 class Evaluator:
-    """Runs tasks, one at a time, in a namespace that outlives them."""
+    """Runs tasks, one at a time, in a namespace that outlives them.
+
+    Attributes:
+        custom: how objects of some classes travel back.
+    """
 
     def __init__(
         self,
@@ -187,6 +192,7 @@ class Evaluator:
         self._cleanup = cleanup
         self._fetch = fetch
         self._around: Surroundings | None = None
+        self.custom: Custom | None = None
 
     def run(self, task: int, flags: int, body: Buffer) -> tuple[Status, Parts]:
         """Run a task and pack its outcome."""
@@ -220,6 +226,8 @@ class Evaluator:
             prepared = self._prepare(call, args, kwargs, extras or {}, everywhere=everywhere)
             if extras and (stream := extras.get("stream")):
                 seed_generators(Stream(*stream))
+            if extras and (carrier := extras.get("otel")):
+                prepared = _traced(prepared, carrier)
             try:
                 interrupt.begin(task)
                 value = prepared(*args, **kwargs)
@@ -232,7 +240,7 @@ class Evaluator:
             return Status.INTERRUPT, []
         except BaseException as error:
             return Status.ERROR, [describe(error, user_frames(error))]
-        return pack(value)
+        return pack(value, self.custom)
 
     def _read(self, body: Buffer) -> tuple[Any, tuple[Any, ...], dict[str, Any], dict[str, Any] | None]:
         """The callable (or compiled source) and its arguments, fetching codes that are not here."""
@@ -306,6 +314,20 @@ class Evaluator:
             self.namespace.update((k, call.__globals__[k]) for k in stored if k in call.__globals__)
 
 
+def _traced(call: Callable[..., Any], carrier: dict[str, str]) -> Callable[..., Any]:
+    """The same with a span around it, if OpenTelemetry is installed here."""
+    try:
+        from mirai_py.spans import Evaluation
+    except ImportError:
+        return call
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        with Evaluation(carrier):
+            return call(*args, **kwargs)
+
+    return traced
+
+
 def sent_by_value(function: types.FunctionType) -> bool:
     """Whether a function's globals are its own, not those of a module."""
     module = sys.modules.get(function.__module__ or "")
@@ -371,10 +393,15 @@ class Source:
         return value
 
 
-def pack(value: Any) -> tuple[Status, Parts]:
-    """Pack a value, or the error that it cannot be sent."""
+def pack(value: Any, custom: Custom | None = None) -> tuple[Status, Parts]:
+    """Pack a value, or the error that it cannot be sent.
+
+    Args:
+        value: the value.
+        custom: how objects of some classes travel.
+    """
     try:
-        return Status.OK, serial.dumps(value, None)
+        return Status.OK, serial.dumps(value, None, custom)
     except BaseException as error:
         failure = TypeError(f"cannot serialise the result of type {type(value).__qualname__}: {error}")
         return Status.ERROR, [describe(failure, [])]

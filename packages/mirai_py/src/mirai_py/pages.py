@@ -27,7 +27,7 @@ _TABLE = struct.Struct("<cxxxI")
 _ROW = struct.Struct("<QB")
 _MARK = b"T"
 # Exact types whose values cannot change and run no code of the user when they are pickled or read.
-PLAIN = frozenset({int, float, str, bytes, bool, type(None), complex})
+PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
 _SIZED = frozenset({str, bytes})
 _NUMBERS = PLAIN - _SIZED
 

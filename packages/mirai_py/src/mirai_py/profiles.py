@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import nngsock
 from mirai_py.addresses import dialable, warn_of_plain
+from mirai_py.custom import custom_of
 from mirai_py.direct import Direct
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.encryption import Encryption, encryption_of
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mirai_py.cluster import MiraiCluster
+    from mirai_py.custom import Custom
+    from mirai_py.spans import Tracing
+    from nngsock import SerialConfig
 
 DEFAULT = "default"
 NOTE_SECONDS = 10.0
@@ -64,6 +68,8 @@ class Profile:
     memory: float | None = None
     dispatcher: bool = True
     encryption: Encryption | None = None
+    custom: Custom | None = None
+    tracing: Tracing | None = None
     url: str = ""
     host: Host | None = None
     engine: Dispatcher | Inline = field(init=False)
@@ -84,7 +90,7 @@ class Profile:
             cut=host.cut,
             token=self.token,
             streams=self.streams,
-            settings={},
+            settings={} if self.custom is None else {"serial": self.custom.packed},
             local=self._local,
             on_change=self._notify,
             max_batch=self.max_batch,
@@ -113,6 +119,11 @@ class Profile:
             self.changed.notify_all()
         for observer in self.observers:
             observer()
+
+    @property
+    def has_dispatcher(self) -> bool:
+        """Whether one queue serves all daemons."""
+        return isinstance(self.engine, Dispatcher) and not self.engine.binds
 
     def is_deserted(self) -> bool:
         """Whether no daemon is connected, and none that was started here can still be."""
@@ -183,6 +194,8 @@ class Profile:
         deadline = monotonic() + LEAVE_SECONDS
         for daemon in started:
             daemon.see_out(max(0.0, deadline - monotonic()))
+        if self.tracing is not None:
+            self.tracing.reset()
 
     def _order_out(self, engine: Dispatcher) -> None:
         engine.order_all_out()
@@ -246,7 +259,7 @@ def daemons(
     seed: int | None = None,
     memory: float | None = None,
     batch: int | None = None,
-    serial: Any = None,
+    serial: SerialConfig | None = None,
     tls: Any = None,
     pass_: Any = None,
     compute: str | None = None,
@@ -271,7 +284,8 @@ def daemons(
         memory: bound of the queue in MB (1 MB = 1e6 bytes): once what waits has reached it, `mirai` waits
             for room and `try_mirai` gives None. None, zero, negative or not finite: no bound.
         batch: most tasks in one message; None adapts, 1 never puts two together.
-        serial: how to serialise own types.
+        serial: how objects of own types travel: what `serial_config` makes. None takes what
+            `register_serial` has collected.
         tls: for a `url` of tls+tcp:// or wss://, the host's certificate (and those that lead to the
             authority) and private key: a file with both in PEM, or the pair of these texts. None makes both
             for this call; the key never leaves this process, launch commands carry the certificate.
@@ -298,7 +312,6 @@ def daemons(
     name = profile_name(compute)
     if n is _UNSET and url is None and not sync:
         raise TypeError("`n` is missing: give a number of daemons, 0 to reset, or `url` to listen on")
-    _refuse_open_parts(serial=serial)
     number = number_of(n)
     address = None if sync else _address_of(url)
     _check_remote(remote, n, address, sync=sync)
@@ -321,6 +334,7 @@ def daemons(
         _memory_of(memory) if dispatcher else None,
         dispatcher,
         None if sync else encryption_of(address or "", tls, pass_),
+        None if sync else custom_of(serial),
     )
     reset(name)
     _set_up(profile, address, number, sync=sync, remote=remote)
@@ -347,6 +361,7 @@ def _set_up(
         else:
             profile.listen(address or local_url())
             warn_of_plain(profile.url)
+        profile.tracing = _tracing_of(profile)
         _register(profile)
         if sync:
             return
@@ -362,6 +377,15 @@ def _set_up(
         raise
 
 
+def _tracing_of(profile: Profile) -> Tracing | None:
+    """Spans are made only where the host uses OpenTelemetry by now; else they cost nothing."""
+    if "opentelemetry.trace" not in sys.modules:
+        return None
+    from mirai_py.spans import Tracing
+
+    return Tracing(profile.url or "sync", profile.name, dispatcher=profile.has_dispatcher)
+
+
 def _register(profile: Profile) -> None:
     """Make a profile the one of its name; one that another thread has set meanwhile gives way."""
     with _changing:
@@ -369,12 +393,6 @@ def _register(profile: Profile) -> None:
         _profiles[profile.name] = profile
     if before is not None:
         before.close()
-
-
-def _refuse_open_parts(**given: Any) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise ValueError(f"`{name.rstrip('_')}` is not available in this version; leave it None")
 
 
 def number_of(n: Any) -> int:
@@ -710,7 +728,7 @@ def nextget(x: str, compute: str = DEFAULT) -> Any:
     if x == "url":
         return profile.url
     if x == "dispatcher":
-        return isinstance(profile.engine, Dispatcher) and not isinstance(profile.engine, Direct)
+        return profile.has_dispatcher
     if x == "tls":
         return None if profile.encryption is None else profile.encryption.daemon
     if x == "stream":

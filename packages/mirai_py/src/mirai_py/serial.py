@@ -21,6 +21,7 @@ from mirai_py.errors import MiraiSerializationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from mirai_py.custom import Custom
     from mirai_py.frames import Buffer, Parts
 
 _MARK = 0x93
@@ -39,16 +40,23 @@ class _ByReference(pickle.Pickler):
     """
 
     def __init__(
-        self, file: io.BytesIO, buffers: Callable[[pickle.PickleBuffer], Any], once: list[Code] | None
+        self,
+        file: io.BytesIO,
+        buffers: Callable[[pickle.PickleBuffer], Any],
+        once: list[Code] | None,
+        custom: Custom | None,
     ) -> None:
         super().__init__(file, 5, buffer_callback=buffers)
         self._once = once
+        self._custom = custom
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is Once and self._once is not None:
             self._once.append(obj.code)
             return load_once, (obj.code.key, obj.fresh)
+        if self._custom is not None and (reduced := self._custom.reduce(obj)) is not NotImplemented:
+            return reduced
         if kind is types.FunctionType or isinstance(obj, type):
             if not importable(obj):
                 raise _NeedsValue
@@ -63,10 +71,15 @@ class _NeedsValue(Exception):  # noqa: N818 - a signal, not an error
 
 class _ByValue(byvalue.Pickler):
     def __init__(
-        self, file: io.BytesIO, buffers: Callable[[pickle.PickleBuffer], Any], once: list[Code] | None
+        self,
+        file: io.BytesIO,
+        buffers: Callable[[pickle.PickleBuffer], Any],
+        once: list[Code] | None,
+        custom: Custom | None,
     ) -> None:
         super().__init__(file, 5, buffer_callback=buffers)
         self._once = once
+        self.custom = custom
 
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is Once and self._once is not None:
@@ -75,18 +88,19 @@ class _ByValue(byvalue.Pickler):
         return super().reducer_override(obj)
 
 
-def dumps(value: Any, once: list[Code] | None) -> Parts:
+def dumps(value: Any, once: list[Code] | None, custom: Custom | None = None) -> Parts:
     """Pickle a value.
 
     Args:
         value: what to pickle.
         once: takes the codes of the `once` objects met on the way, which then travel beside; None pickles
             them as what they hold.
+        custom: how objects of some classes travel.
 
     Raises:
         Exception: whatever the value raises when it cannot be pickled.
     """
-    if type(value) in _PLAIN:
+    if type(value) in _PLAIN and custom is None:
         return [pickle.dumps(value, 5)]
     buffers: list[pickle.PickleBuffer] = []
 
@@ -99,13 +113,13 @@ def dumps(value: Any, once: list[Code] | None) -> Parts:
 
     stream = io.BytesIO()
     try:
-        _ByReference(stream, offer, once).dump(value)
+        _ByReference(stream, offer, once, custom).dump(value)
     except (_NeedsValue, pickle.PicklingError, AttributeError):
         stream = io.BytesIO()
         buffers.clear()
         if once is not None:
             once.clear()
-        _ByValue(stream, offer, once).dump(value)
+        _ByValue(stream, offer, once, custom).dump(value)
     return _framed(stream.getvalue(), buffers)
 
 
@@ -149,7 +163,11 @@ def _aligned(at: int) -> int:
 
 
 def dump_call(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], extras: Mapping[str, Any] | None, once: list[Code]
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    extras: Mapping[str, Any] | None,
+    once: list[Code],
+    custom: Custom | None = None,
 ) -> Parts:
     """Pickle the arguments of a call.
 
@@ -159,24 +177,27 @@ def dump_call(
     call = (args, dict(kwargs), extras)
     if (
         extras is None
+        and custom is None
         and _PLAIN.issuperset(map(type, args))
         and _PLAIN.issuperset(map(type, kwargs.values()))
     ):
         return [pickle.dumps(call, 5)]
     try:
-        return dumps(call, once)
+        return dumps(call, once, custom)
     except Exception as error:
         named = [(f"argument {i}", value) for i, value in enumerate(args)]
         named += [(f"argument {name!r}", value) for name, value in kwargs.items()]
         named += [(f"_globals[{name!r}]", value) for name, value in (extras or {}).get("globals", {}).items()]
-        raise unsendable(named, error) from error
+        raise unsendable(named, error, custom) from error
 
 
-def unsendable(named: Sequence[tuple[str, Any]], error: Exception) -> MiraiSerializationError:
+def unsendable(
+    named: Sequence[tuple[str, Any]], error: Exception, custom: Custom | None
+) -> MiraiSerializationError:
     """The error that names the first of these values that cannot be pickled."""
     for name, value in named:
         try:
-            dumps(value, [])
+            dumps(value, [], custom)
         except Exception as cause:
             return MiraiSerializationError(
                 f"{name} of type {type(value).__module__}.{type(value).__qualname__} cannot be sent to a "

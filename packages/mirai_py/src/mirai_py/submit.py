@@ -21,6 +21,7 @@ from mirai_py.pages import packed
 from mirai_py.profiles import Profile, find_profile, require_profile
 
 if TYPE_CHECKING:
+    from mirai_py.custom import Custom
     from mirai_py.outcomes import Outcomes
 
 Promise = Callable[[Any], object] | tuple[Callable[[Any], object], Callable[[Any], object]]
@@ -155,10 +156,30 @@ def submit_call(
     Raises:
         MiraiSerializationError: the function or an argument cannot be sent; nothing was.
     """
+    if profile.tracing is None:
+        return _submit_call(profile, call, args, named, extras, seconds, flags=flags, wait=wait)
+    with profile.tracing.call() as span:
+        extras = {**(extras or {}), "otel": span.carrier}
+        mirai = _submit_call(profile, call, args, named, extras, seconds, flags=flags, wait=wait)
+        span.follow(mirai)
+    return mirai
+
+
+def _submit_call(
+    profile: Profile,
+    call: Callable[..., Any] | str | Once,
+    args: tuple[Any, ...],
+    named: Mapping[str, Any],
+    extras: dict[str, Any] | None,
+    seconds: float | None,
+    *,
+    flags: int,
+    wait: bool,
+) -> Mirai | None:
     engine = profile.engine
     if not wait and engine.room.full:
         return None
-    packed = None if profile.streams.fixed else packed_call(call, args, named, extras)
+    packed = None if profile.streams.fixed else packed_call(call, args, named, extras, profile.custom)
     while True:
         if wait:
             engine.await_room()
@@ -182,7 +203,7 @@ def _submit_seeded(
     """The stream goes on only if the task was taken, so that the numbers depend on nothing else."""
     with _seeding:
         stream = profile.streams.peek()
-        packed = packed_call(call, args, named, {**(extras or {}), "stream": stream})
+        packed = packed_call(call, args, named, {**(extras or {}), "stream": stream}, profile.custom)
         submitted = profile.engine.submit(*packed, timeout=seconds, flags=flags)
         if submitted is not None:
             profile.streams.take()
@@ -226,15 +247,18 @@ def mirai_map(
         ...     mirai_map({"a": 1, "b": 2}, lambda x: x + 1).collect()
         {'a': 2, 'b': 3}
     """
-    profile = require_profile(_compute)
     call = _map_call(f, _args, kwargs)
     goes_over = elements(x)
     profile = require_profile(_compute)
     extras, seconds = extras_of(_globals), seconds_of(_timeout)
     source: Outcomes | list[Mirai]
     engine = profile.engine
-    if engine.room.capacity is not None:
-        source = _submit_bounded(profile, call, goes_over, extras, seconds)
+    if profile.tracing is not None:
+        source = []
+        with profile.tracing.mapping(source):
+            _submit_each(source, profile, call, goes_over, extras, seconds)
+    elif engine.room.capacity is not None:
+        _submit_each(source := [], profile, call, goes_over, extras, seconds)
     elif isinstance(engine, Dispatcher) and not engine.binds:
         source = _submit_chunked(profile, engine, call, goes_over, extras, seconds)
     else:
@@ -291,43 +315,46 @@ def _submit_chunked(
 ) -> Outcomes:
     """Pack the elements many to a page; the daemons get as many at a time as suit."""
     once: list[Code] = []
-    pages = list(packed(goes_over.items, partial(_dump_element, once)))
+    custom = profile.custom
+    pages = list(packed(goes_over.items, partial(_dump_element, once, custom)))
     common = {**(extras or {}), "form": goes_over.form.value, "columns": goes_over.columns}
     if not profile.streams.fixed:
-        return engine.submit_map(_codes_of(call, common, once), pages, timeout=seconds)
+        return engine.submit_map(_codes_of(call, common, once, custom), pages, timeout=seconds)
     with _seeding:  # the streams go on only if all can be sent
-        codes = _codes_of(call, common | {"stream": profile.streams.peek()}, once)
+        codes = _codes_of(call, common | {"stream": profile.streams.peek()}, once, custom)
         profile.streams.skip(sum(page.count for page in pages))
         return engine.submit_map(codes, pages, timeout=seconds)
 
 
-def _dump_element(once: list[Code], index: int, item: Any) -> Parts:
+def _dump_element(once: list[Code], custom: Custom | None, index: int, item: Any) -> Parts:
     more: list[Code] = []
     try:
-        parts = serial.dumps(item, more)
+        parts = serial.dumps(item, more, custom)
     except Exception as error:
-        raise serial.unsendable([(f"element {index}", item)], error) from error
+        raise serial.unsendable([(f"element {index}", item)], error, custom) from error
     once += more
     return parts
 
 
-def _codes_of(call: _MapCall, common: dict[str, Any], once: list[Code]) -> tuple[Code, ...]:
+def _codes_of(
+    call: _MapCall, common: dict[str, Any], once: list[Code], custom: Custom | None
+) -> tuple[Code, ...]:
     """The function, what its calls have in common, and the `once` objects of all."""
     more: list[Code] = []
-    body = b"".join(serial.dump_call(call.behind, call.named, common, more))
+    body = b"".join(serial.dump_call(call.behind, call.named, common, more, custom))
     distinct = {code.key: code for code in (*once, *more)}
-    return (code_of(call.f), Code.of(CONSTANTS, body, "constants"), *distinct.values())
+    return (code_of(call.f, custom), Code.of(CONSTANTS, body, "constants"), *distinct.values())
 
 
-def _submit_bounded(
+def _submit_each(
+    mirais: list[Mirai],
     profile: Profile,
     call: _MapCall,
     goes_over: Elements,
     extras: dict[str, Any] | None,
     seconds: float | None,
-) -> list[Mirai]:
-    """Take from the input no faster than there is room in the queue."""
-    mirais: list[Mirai] = []
+) -> None:
+    """Take from the input no faster than there is room in the queue; add to `mirais`."""
     try:
         for args, named in call.rows(goes_over):
             submitted = submit_call(profile, call.f, args, named, extras, seconds, flags=TaskFlag.MAP)
@@ -336,7 +363,6 @@ def _submit_bounded(
     except BaseException:  # nobody will have these: an element failed to pickle, or it is Ctrl-C
         stop_mirai(mirais)
         raise
-    return mirais
 
 
 def _calls(
@@ -344,11 +370,11 @@ def _calls(
 ) -> list[tuple[tuple[Code, ...], Parts]]:
     rows = call.rows(goes_over)
     if not profile.streams.fixed:
-        return [packed_call(call.f, args, named, extras) for args, named in rows]
+        return [packed_call(call.f, args, named, extras, profile.custom) for args, named in rows]
     with _seeding:  # the streams go on only if all can be sent
         streams = profile.streams.ahead()
         calls = [
-            packed_call(call.f, args, named, {**(extras or {}), "stream": stream})
+            packed_call(call.f, args, named, {**(extras or {}), "stream": stream}, profile.custom)
             for (args, named), stream in zip(rows, streams, strict=False)
         ]
         profile.streams.skip(len(calls))
@@ -400,7 +426,7 @@ def everywhere(
     if not isinstance(_persist, bool):
         raise TypeError(f"`_persist` must be True or False, not {_persist!r}")
     profile = require_profile(_compute)
-    codes, body = packed_call(call, args, _merged(kwargs, _args), extras_of(_globals))
+    codes, body = packed_call(call, args, _merged(kwargs, _args), extras_of(_globals), profile.custom)
     replay = _log_failure if _persist else None
     at_least = _min if profile.dispatcher else max(_min, profile.n)
     return MiraiMap(profile.engine.everywhere(codes, body, at_least, replay), None)
@@ -466,12 +492,20 @@ def packed_call(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     extras: dict[str, Any] | None = None,
+    custom: Custom | None = None,
 ) -> tuple[tuple[Code, ...], Parts]:
     """The codes of a call, and its arguments as bytes.
+
+    Args:
+        call: what to call.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        extras: what goes beside them.
+        custom: how objects of some classes travel.
 
     Raises:
         MiraiSerializationError: the function or an argument cannot be sent.
     """
     once: list[Code] = []
-    body = serial.dump_call(args, kwargs, extras, once)
-    return (code_of(call), *once), body
+    body = serial.dump_call(args, kwargs, extras, once, custom)
+    return (code_of(call, custom), *once), body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import nngsock
 from mirai_py import codes, frames, handshake
 from mirai_py.chunks import FLUSH_SECONDS, Running
+from mirai_py.custom import Custom
 from mirai_py.encryption import is_trust, trust_of
 from mirai_py.errors import MiraiException
 from mirai_py.evaluate import Evaluator, Interrupt
@@ -31,6 +33,7 @@ from mirai_py.timer import timer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from mirai_py.frames import Parts
 
@@ -214,6 +217,7 @@ class _Worker:
         self._local = _local_settings()
         self._token = os.environ.pop(handshake.TOKEN_VARIABLE, "")
         self._state = _State()
+        self._settings: dict[str, Any] | None = None
         self._socket = nngsock.socket("pair1")
         self._interrupt = Interrupt()
         self._cache = codes.current_cache
@@ -242,10 +246,19 @@ class _Worker:
             self._wait_for_host(None if asyncdial else HANDSHAKE_SECONDS)
             self._interrupt.install()
             self._settle()
-            return self._work()
+            with self._traced():
+                return self._work()
         finally:
             self._interrupt.uninstall()
             nngsock.close(self._socket)
+
+    def _traced(self) -> AbstractContextManager[object]:
+        """Spans tell when this daemon came and went, if OpenTelemetry is used here from the start."""
+        if "opentelemetry.trace" not in sys.modules:
+            return contextlib.nullcontext()
+        from mirai_py.spans import connected
+
+        return connected(self._url)
 
     def _wait_for_host(self, seconds: float | None) -> None:
         if not self._state.connected.wait(seconds):
@@ -257,13 +270,21 @@ class _Worker:
 
     def _settle(self) -> None:
         """What the host's INIT asks for, before the first task."""
-        settings = self._state.settings or {}
         if self._local.path:
             sys.path[:] = self._local.path
+        settings = self._take_settings()
         stream = self._stream or settings.get("stream")
         if stream is not None:
             seed_generators(Stream(*stream))
         _redirect(self._output)
+
+    def _take_settings(self) -> dict[str, Any]:
+        """What the present host asks for, and the next one may ask anew."""
+        settings = self._settings = self._state.settings
+        assert settings is not None
+        packed = settings.get("serial")
+        self._evaluator.custom = None if packed is None else Custom.unpacked(packed)
+        return settings
 
     def _work(self) -> int:
         state, limits = self._state, self._limits
@@ -282,6 +303,8 @@ class _Worker:
                 continue
             if wake in (_Wake.LOST, _Wake.EXIT):
                 return ENDED
+            if self._settings is not state.settings:
+                self._take_settings()
             if not self._run_pending():
                 return TASKS
             last = time.monotonic()
@@ -543,7 +566,7 @@ class _Worker:
         settings = handshake.check_init(frame, self._token, self._state.nonce)
         if settings is None:
             self._state.refused = f"it does not know the token in {handshake.TOKEN_VARIABLE}"
-        elif self._state.settings is None:
+        else:
             self._state.settings = pickle.loads(settings)
         self._state.connected.set()
 
