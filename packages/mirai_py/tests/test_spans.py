@@ -183,6 +183,19 @@ def test_all_ways_to_submit_have_spans(spans):
     assert len(named(found, "daemons set ")) == len(named(found, "daemons reset ")) == 2
 
 
+def test_a_map_that_cannot_be_sent_sends_nothing_and_ends_its_spans(spans):
+    found = spans("""
+    with mirai_py.daemons(1):
+        try:
+            mirai_py.mirai_map([1, 2, __import__("threading").Lock()], abs)
+        except TypeError:
+            assert mirai_py.info()["completed"] == 0
+    """)
+    assert len([span for span in found if span["name"] == "mirai"]) == 3
+    assert len(named(found, "mirai_map")) == 1
+    assert named(found, "daemon eval") == []
+
+
 def test_sync_evaluates_here(spans):
     found = spans("""
     with mirai_py.daemons(sync=True):
@@ -190,6 +203,17 @@ def test_sync_evaluates_here(spans):
     """)
     (m,), (evaluated,) = [s for s in found if s["name"] == "mirai"], named(found, "daemon eval")
     assert parent(evaluated) == identity(m)
+
+
+def test_without_a_provider_nothing_is_traced():
+    pytest.importorskip("opentelemetry")
+    source = """
+import opentelemetry.trace
+import mirai_py
+with mirai_py.daemons(sync=True):
+    print(mirai_py.profiles.find_profile(None).tracing)
+"""
+    assert subprocess.check_output([sys.executable, "-c", source], text=True) == "None\n"
 
 
 def test_without_use_of_opentelemetry_it_is_not_even_imported():

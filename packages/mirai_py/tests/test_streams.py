@@ -58,3 +58,15 @@ def test_numpy_is_seeded_also_when_it_is_imported_later():
     )
     found = {subprocess.check_output([sys.executable, "-c", s], text=True) for s in (later, before, later)}
     assert len(found) == 1
+
+
+def test_streams_are_given_back_unless_others_were_taken_since():
+    streams = Streams(1)
+    first = streams.peek()
+    streams.skip(3)
+    streams.give_back(first, 3)
+    assert streams.peek() == first
+    streams.skip(3)
+    streams.take()
+    streams.give_back(first, 3)
+    assert streams.peek().counter == first.counter + 4

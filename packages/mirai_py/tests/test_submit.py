@@ -353,8 +353,9 @@ def test_a_persistent_everywhere_that_fails_on_a_later_daemon_is_told(fresh, tmp
     assert mirai_py.mirai(abs, -1, _compute=fresh).collect() == 1
 
 
-def test_a_map_that_cannot_be_sent_leaves_the_random_streams_alone(fresh):
-    mirai_py.daemons(url=mirai_py.local_url(), seed=1, compute=fresh)
+@pytest.mark.parametrize("options", [{}, {"memory": 10}, {"dispatcher": False}])
+def test_a_map_that_cannot_be_sent_leaves_the_random_streams_alone(fresh, options):
+    mirai_py.daemons(url=mirai_py.local_url(), seed=1, compute=fresh, **options)
     before = mirai_py.nextget("stream", fresh)
     with pytest.raises(mirai_py.MiraiSerializationError):
         mirai_map([1, 2, threading.Lock()], abs, _compute=fresh)

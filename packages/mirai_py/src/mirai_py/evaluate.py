@@ -314,6 +314,14 @@ class Evaluator:
             self.namespace.update((k, call.__globals__[k]) for k in stored if k in call.__globals__)
 
 
+def is_traced() -> bool:
+    """Whether OpenTelemetry was given something to do in this process by now; else spans cost nothing."""
+    trace: Any = sys.modules.get("opentelemetry.trace")
+    return trace is not None and not isinstance(
+        trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider
+    )
+
+
 def _traced(call: Callable[..., Any], carrier: dict[str, str]) -> Callable[..., Any]:
     """The same with a span around it, if OpenTelemetry is installed here."""
     try:

@@ -23,7 +23,7 @@ from mirai_py.direct import Direct
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.encryption import Encryption, encryption_of
 from mirai_py.errors import DaemonsNotSetError, MiraiException, MiraiLaunchError
-from mirai_py.evaluate import in_map
+from mirai_py.evaluate import in_map, is_traced
 from mirai_py.handshake import TOKEN_VARIABLE, new_token
 from mirai_py.host import Host
 from mirai_py.inline import Inline
@@ -378,8 +378,7 @@ def _set_up(
 
 
 def _tracing_of(profile: Profile) -> Tracing | None:
-    """Spans are made only where the host uses OpenTelemetry by now; else they cost nothing."""
-    if "opentelemetry.trace" not in sys.modules:
+    if not is_traced():
         return None
     from mirai_py.spans import Tracing
 

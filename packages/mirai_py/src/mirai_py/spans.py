@@ -1,8 +1,8 @@
 """Spans of OpenTelemetry: what was set up, what was asked for, what was evaluated where.
 
-Nothing here is imported or called unless the host uses OpenTelemetry when it calls `daemons()`. The context
-travels in the task; a daemon reports its own spans, to what is configured there (`everywhere` can do that,
-or `opentelemetry-instrument` as part of `python=`).
+Nothing here is imported or called unless the host has set a tracer provider when it calls `daemons()`. The
+context travels in the task; a daemon reports its own spans, to what is configured there (`everywhere` can do
+that, or `opentelemetry-instrument` as part of `python=`).
 """
 
 from __future__ import annotations

@@ -53,6 +53,12 @@ class Streams:
         with self._lock:
             self._next = self._next._replace(counter=self._next.counter + number)
 
+    def give_back(self, first: Stream, number: int) -> None:
+        """Undo that this many were taken from `first` on, unless others were taken since."""
+        with self._lock:
+            if self._next == first._replace(counter=first.counter + number):
+                self._next = first
+
     def take(self) -> Stream:
         """The current stream; the next call gives another."""
         with self._lock:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from mirai_py import serial
@@ -23,6 +25,7 @@ from mirai_py.profiles import Profile, find_profile, require_profile
 if TYPE_CHECKING:
     from mirai_py.custom import Custom
     from mirai_py.outcomes import Outcomes
+    from mirai_py.spans import Call
 
 Promise = Callable[[Any], object] | tuple[Callable[[Any], object], Callable[[Any], object]]
 _log = logging.getLogger("mirai_py")
@@ -252,19 +255,15 @@ def mirai_map(
     profile = require_profile(_compute)
     extras, seconds = extras_of(_globals), seconds_of(_timeout)
     source: Outcomes | list[Mirai]
-    engine = profile.engine
-    if profile.tracing is not None:
-        source = []
-        with profile.tracing.mapping(source):
-            _submit_each(source, profile, call, goes_over, extras, seconds)
-    elif engine.room.capacity is not None:
-        _submit_each(source := [], profile, call, goes_over, extras, seconds)
-    elif isinstance(engine, Dispatcher) and not engine.binds:
+    engine, tracing = profile.engine, profile.tracing
+    bounded = engine.room.capacity is not None
+    if isinstance(engine, Dispatcher) and not (engine.binds or bounded or tracing):
         source = _submit_chunked(profile, engine, call, goes_over, extras, seconds)
     else:
-        calls = _calls(profile, call, goes_over, extras)
-        made = (engine.submit(*each, timeout=seconds, flags=TaskFlag.MAP) for each in calls)
-        source = [mirai for mirai in made if mirai is not None]  # without a bound, that is all
+        source = []
+        submit = _submit_each if bounded else _submit_packed
+        with nullcontext() if tracing is None else tracing.mapping(source):
+            submit(source, profile, call, goes_over, extras, seconds)
     mapped = MiraiMap(source, goes_over.names)
     if _promise is not None:
         for each in mapped:
@@ -355,6 +354,7 @@ def _submit_each(
     seconds: float | None,
 ) -> None:
     """Take from the input no faster than there is room in the queue; add to `mirais`."""
+    first = profile.streams.peek()
     try:
         for args, named in call.rows(goes_over):
             submitted = submit_call(profile, call.f, args, named, extras, seconds, flags=TaskFlag.MAP)
@@ -362,20 +362,50 @@ def _submit_each(
             mirais.append(submitted)
     except BaseException:  # nobody will have these: an element failed to pickle, or it is Ctrl-C
         stop_mirai(mirais)
+        if profile.streams.fixed:
+            profile.streams.give_back(first, len(mirais))
         raise
 
 
+def _submit_packed(
+    mirais: list[Mirai],
+    profile: Profile,
+    call: _MapCall,
+    goes_over: Elements,
+    extras: dict[str, Any] | None,
+    seconds: float | None,
+) -> None:
+    """Submit a call for each element once all could be packed; add to `mirais`."""
+    with ExitStack() as stack:
+        spans: list[Call] = []
+
+        def beside() -> Iterator[dict[str, Any] | None]:
+            while profile.tracing is not None:
+                spans.append(stack.enter_context(profile.tracing.call()))
+                yield {**(extras or {}), "otel": spans[-1].carrier}
+            yield from repeat(extras)
+
+        for packed in _calls(profile, call, goes_over, beside()):
+            mirai = profile.engine.submit(*packed, timeout=seconds, flags=TaskFlag.MAP)
+            assert mirai is not None  # there is no bound
+            mirais.append(mirai)
+        for mirai, span in zip(mirais, spans, strict=False):
+            span.follow(mirai)
+
+
 def _calls(
-    profile: Profile, call: _MapCall, goes_over: Elements, extras: dict[str, Any] | None
+    profile: Profile, call: _MapCall, goes_over: Elements, beside: Iterator[dict[str, Any] | None]
 ) -> list[tuple[tuple[Code, ...], Parts]]:
     rows = call.rows(goes_over)
+    custom = profile.custom
     if not profile.streams.fixed:
-        return [packed_call(call.f, args, named, extras, profile.custom) for args, named in rows]
+        found = zip(rows, beside, strict=False)
+        return [packed_call(call.f, args, named, extras, custom) for (args, named), extras in found]
     with _seeding:  # the streams go on only if all can be sent
-        streams = profile.streams.ahead()
+        seeded = zip(rows, profile.streams.ahead(), beside, strict=False)
         calls = [
-            packed_call(call.f, args, named, {**(extras or {}), "stream": stream}, profile.custom)
-            for (args, named), stream in zip(rows, streams, strict=False)
+            packed_call(call.f, args, named, {**(extras or {}), "stream": stream}, custom)
+            for (args, named), stream, extras in seeded
         ]
         profile.streams.skip(len(calls))
     return calls

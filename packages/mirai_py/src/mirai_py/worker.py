@@ -24,7 +24,7 @@ from mirai_py.chunks import FLUSH_SECONDS, Running
 from mirai_py.custom import Custom
 from mirai_py.encryption import is_trust, trust_of
 from mirai_py.errors import MiraiException
-from mirai_py.evaluate import Evaluator, Interrupt
+from mirai_py.evaluate import Evaluator, Interrupt, is_traced
 from mirai_py.frames import Kind, Result, Status
 from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
 from mirai_py.record import Record
@@ -254,7 +254,7 @@ class _Worker:
 
     def _traced(self) -> AbstractContextManager[object]:
         """Spans tell when this daemon came and went, if OpenTelemetry is used here from the start."""
-        if "opentelemetry.trace" not in sys.modules:
+        if not is_traced():
             return contextlib.nullcontext()
         from mirai_py.spans import connected
 
