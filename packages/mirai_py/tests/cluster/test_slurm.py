@@ -29,8 +29,9 @@ def config(slurm, name, python):
     return make
 
 
-def test_daemons_are_jobs_and_end_with_their_host(config, fresh, pids, ended):
-    daemons(2, url=host_url(), remote=config(), compute=fresh)
+@pytest.mark.parametrize("tls", [False, True])
+def test_daemons_are_jobs_and_end_with_their_host(tls, config, fresh, pids, ended):
+    daemons(2, url=host_url(tls=tls), remote=config(), compute=fresh)
     found = pids(fresh, 2)
     jobs = mirai_py.everywhere("import os; os.environ['SLURM_JOB_ID']", _compute=fresh).collect()
     assert len({*jobs}) == 2

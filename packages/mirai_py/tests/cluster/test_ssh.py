@@ -15,8 +15,9 @@ def config(ssh, remotes, python, **options):
     return ssh_config(remotes, command=ssh.command, python=python, **options)
 
 
-def test_daemons_dial_back_directly_and_end_with_their_host(ssh, fresh, python, pids, ended):
-    daemons(2, url=local_url(tcp=True), remote=config(ssh, ssh.direct, python), compute=fresh)
+@pytest.mark.parametrize("scheme", ["tcp", "tls+tcp"])
+def test_daemons_dial_back_directly_and_end_with_their_host(scheme, ssh, fresh, python, pids, ended):
+    daemons(2, url=f"{scheme}://127.0.0.1:0", remote=config(ssh, ssh.direct, python), compute=fresh)
     found = pids(fresh, 2)
     assert len({*found}) == 2
     assert mirai("import os; os.environ['SSH_CONNECTION']", _compute=fresh).collect().startswith("127.0.0.1 ")

@@ -66,7 +66,7 @@ class _Running:
         with self.process.stdout or contextlib.nullcontext(()) as output:
             for line in output:
                 self.lines.append(line.rstrip())
-                if self.course is Course.DETACHES and self.process.poll() == 0:
+                if self.course is Course.DETACHES and self.process.poll() == 0 and self.is_set():
                     _log.warning("%s: %s", self.program, self.lines[-1])
         if self.course is not Course.LASTS:
             return
