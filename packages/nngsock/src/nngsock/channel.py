@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from nngsock._native import NONBLOCK, lib, life, new
 from nngsock.errors import EAGAIN, ECANCELED, ECLOSED
 from nngsock.gate import Gate, too_late
-from nngsock.message import MESSAGE_P, build, free, from_bytes, take_content
+from nngsock.message import MESSAGE_P, build, free, from_bytes, take_bytes, take_content
 from nngsock.modes import decode_typed, encode_raw
 from nngsock.operation import Operation, submit
 from nngsock.serial import PICKLE, Codec, decode_serial, encode_serial
@@ -220,4 +220,6 @@ def decode(mode: str, content: bytes | memoryview, codec: Codec) -> Any:
 
 def take(mode: str, message: Any, codec: Codec) -> Any:
     """What a message says in a receive mode; the message is used up."""
+    if mode == "raw":
+        return take_bytes(message)
     return decode(mode, take_content(message), codec)

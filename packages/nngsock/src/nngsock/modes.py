@@ -49,7 +49,12 @@ def receive_mode(mode: str | int) -> str:
     Raises:
         ValueError: It is none of them.
     """
-    return _look_up(_RECEIVE, mode)
+    try:
+        if mode is not True:
+            return _RECEIVE[mode]
+    except (KeyError, TypeError):
+        pass
+    raise _unknown_mode(_RECEIVE, mode)
 
 
 def send_mode(mode: str | int) -> str:
@@ -58,17 +63,17 @@ def send_mode(mode: str | int) -> str:
     Raises:
         ValueError: It is none of them.
     """
-    return _look_up(_SEND, mode)
-
-
-def _look_up(modes: dict[Any, str], mode: str | int) -> str:
     try:
         if mode is not True:
-            return modes[mode]
+            return _SEND[mode]
     except (KeyError, TypeError):
         pass
+    raise _unknown_mode(_SEND, mode)
+
+
+def _unknown_mode(modes: dict[Any, str], mode: str | int) -> ValueError:
     names = ", ".join(sorted(set(modes.values())))
-    raise ValueError(f"`mode` should be one of: {names}; not {mode!r}")
+    return ValueError(f"`mode` should be one of: {names}; not {mode!r}")
 
 
 def encode_raw(data: Any) -> Buffer:
