@@ -75,6 +75,7 @@ from mirai_py.profiles import (
     with_daemons,
 )
 from mirai_py.remote import launch_remote
+from mirai_py.streams import task_rng, task_seed
 from mirai_py.submit import everywhere, mirai, mirai_map, try_mirai
 from mirai_py.worker import daemon
 from nngsock import UNRESOLVED, ErrorValue, SerialConfig, serial_config
@@ -146,6 +147,8 @@ __all__ = (
     "stop_cluster",
     "stop_daemons",
     "stop_mirai",
+    "task_rng",
+    "task_seed",
     "try_mirai",
     "unresolved",
     "with_daemons",

@@ -26,7 +26,7 @@ from mirai_py.cleanup import Surroundings
 from mirai_py.codes import KEY_SIZE
 from mirai_py.errors import describe
 from mirai_py.frames import Status, TaskFlag
-from mirai_py.streams import Stream, seed_generators
+from mirai_py.streams import Stream, own_drawing, seed_generators
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def in_task(what: str) -> Iterator[None]:
     """Mark this context as one in which a task runs: "task", or "map" for an element of a map."""
     token = _in_task.set(what)
     try:
-        yield
+        with own_drawing():
+            yield
     finally:
         _in_task.reset(token)
 

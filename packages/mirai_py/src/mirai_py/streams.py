@@ -13,10 +13,14 @@ import secrets
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+SEED_BITS = 63
 
 
 class Stream(NamedTuple):
@@ -25,9 +29,9 @@ class Stream(NamedTuple):
     entropy: int
     counter: int
 
-    def seed(self) -> int:
-        """A seed of 256 bits."""
-        text = f"mirai_py stream {self.entropy} {self.counter}"
+    def seed(self, purpose: str = "") -> int:
+        """A seed of 256 bits; another one for each purpose."""
+        text = f"mirai_py stream {self.entropy} {self.counter}{purpose}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest(), "little")
 
 
@@ -67,9 +71,108 @@ class Streams:
         return stream
 
 
+class Drawing:
+    """What `task_rng` and `task_seed` draw from.
+
+    Args:
+        stream: the stream.
+        fixed: it is that of one task; else it goes on from task to task.
+    """
+
+    __slots__ = ("_fixed", "_rng", "_stream")
+
+    def __init__(self, stream: Stream, *, fixed: bool) -> None:
+        self._stream = stream
+        self._fixed = fixed
+        self._rng: random.Random | None = None
+
+    def rng(self) -> random.Random:
+        """A generator, the same one each time."""
+        if self._rng is None:
+            self._rng = random.Random(self._stream.seed(" task_rng"))  # noqa: S311 - statistics, no secrets
+        return self._rng
+
+    def seed(self) -> int:
+        """A seed of 63 bits: that of the task, or a new one where the stream goes on."""
+        if self._fixed:
+            return self._stream.seed(" task_seed") >> (256 - SEED_BITS)
+        return self.rng().getrandbits(SEED_BITS)
+
+
+@dataclass(slots=True)
+class _Present:
+    """What is drawn from in this process; it runs one task at a time."""
+
+    drawing: Drawing | None = None
+
+
+_present = _Present()
+
+
+def task_rng() -> random.Random:
+    """A random generator for the current task, which nobody else draws from.
+
+    With `daemons(seed=)` it gives each task the same numbers, whatever runs where; without, it goes on from
+    task to task of its daemon.
+
+    Returns:
+        The same generator for as long as the task runs.
+
+    Example:
+        >>> with daemons(2, seed=1):
+        ...     a = mirai_map(range(3), lambda _: task_rng().random()).collect()
+        >>> with daemons(1, seed=1):
+        ...     a == mirai_map(range(3), lambda _: task_rng().random()).collect()
+        True
+    """
+    return _drawing().rng()
+
+
+def task_seed() -> int:
+    """A seed for other generators in the current task, for example `numpy.random.default_rng(task_seed())`.
+
+    Returns:
+        0 to 2**63 - 1. With `daemons(seed=)` the one of this task, the same at each call; without, a new one
+        at each call.
+
+    Example:
+        >>> with daemons(sync=True, seed=1):
+        ...     mirai(task_seed).data == mirai(task_seed).data
+        False
+    """
+    return _drawing().seed()
+
+
+def _drawing() -> Drawing:
+    if _present.drawing is None:
+        _present.drawing = Drawing(Stream(secrets.randbits(128), 0), fixed=False)
+    return _present.drawing
+
+
+@contextmanager
+def own_drawing() -> Iterator[None]:
+    """Forget at the end what a task inside drew from."""
+    before = _present.drawing
+    try:
+        yield
+    finally:
+        _present.drawing = before
+
+
+def seed_daemon(stream: Stream) -> None:
+    """Seed the generators of a daemon, whose tasks draw from one stream, each going on where one ended."""
+    seed_generators(stream)
+    _present.drawing = Drawing(stream, fixed=False)
+
+
 def seed_generators(stream: Stream) -> None:
-    """Seed `random`, and numpy's legacy generator if numpy is there, or as soon as it is imported."""
+    """Seed `random`, and numpy's legacy generator if numpy is there, or as soon as it is imported.
+
+    Args:
+        stream: that of the task that begins.
+    """
     seed = stream.seed()
+    _present.drawing = Drawing(stream, fixed=True)
     random.seed(seed)
     if "numpy" in sys.modules:
         _seed_numpy(seed)

@@ -28,7 +28,7 @@ from mirai_py.evaluate import Evaluator, Interrupt, is_traced
 from mirai_py.frames import Kind, Result, Status
 from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
 from mirai_py.record import Record
-from mirai_py.streams import Stream, seed_generators
+from mirai_py.streams import Stream, seed_daemon
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ class _Worker:
         settings = self._take_settings()
         stream = self._stream or settings.get("stream")
         if stream is not None:
-            seed_generators(Stream(*stream))
+            seed_daemon(Stream(*stream))
         _redirect(self._output)
 
     def _take_settings(self) -> dict[str, Any]:
