@@ -58,6 +58,7 @@ def recorded(expression):
         ('list(x = 1, y = "two", z = list(TRUE, NULL))', {"x": 1.0, "y": "two", "z": [True, None]}),
         ("c(a = 1, b = 2)", {"a": 1.0, "b": 2.0}),
         ("c(a = 'x', b = NA)", {"a": "x", "b": None}),
+        ("table(c('x', 'y', 'x'))", {"x": 2, "y": 1}),
         (r"'caf\u00e9'", "café"),
         (r"enc2native(iconv('caf\u00e9', to = 'latin1'))", "café"),
         ('as.Date("2024-02-29")', dt.date(2024, 2, 29)),
@@ -100,6 +101,7 @@ def test_an_unknown_time_zone_keeps_the_instant():
         ("1:1e5 (compact sequence)", np.arange(1, 100_001, dtype=np.int32)),
         ("matrix(c(1, 2, 3, 4), 2)", np.array([[1.0, 3.0], [2.0, 4.0]])),
         ("matrix(7)", np.array([[7.0]])),
+        ("table(c(1, 1), c(2, 3))", np.array([[1, 1]], np.int32)),
         ("array(1:8, c(2, 2, 2))", np.arange(1, 9, dtype=np.int32).reshape(2, 2, 2, order="F")),
         ("matrix(c('a', 'b', 'c', 'd'), 2)", np.array([["a", "c"], ["b", "d"]], dtype=object)),
     ],
@@ -193,6 +195,7 @@ STRANGE = [
         "expression(a)",
     ),
     "within(data.frame(x = 1:2), y <- list(1, 'a'))",
+    "data.frame(a = 1, a = 2, check.names = FALSE)",
 ]
 
 
@@ -211,6 +214,11 @@ class TestMessages:
     def test_what_has_no_counterpart_is_bytes_with_a_warning(self, expression):
         (data,) = recorded(expression)
         with pytest.warns(nngsock.NngWarning, match="received data could not be unserialized"):
+            assert decode_serial(PICKLE, data) == data
+
+    def test_what_rs_own_serial_config_wrote_is_bytes_with_a_warning(self):
+        data = (DATA / "r_serial" / "refhook.bin").read_bytes()
+        with pytest.warns(nngsock.NngWarning, match="247"):
             assert decode_serial(PICKLE, data) == data
 
     def test_what_is_broken_is_bytes_with_a_warning(self):

@@ -70,6 +70,17 @@ class TestReadStdin:
         """
         assert run(code, "one\ntwo\nthree\n") == "one 0\nFalse\n"
 
+    def test_there_is_one_at_a_time(self):
+        code = """
+            import nngsock
+            lines = nngsock.read_stdin()
+            try:
+                nngsock.read_stdin()
+            except nngsock.NngError as error:
+                print(error.code, lines.recv("string", block=20_000))
+        """
+        assert run(code, "one\n") == "10 one\n"
+
     def test_an_interactive_session_keeps_its_input(self, monkeypatch):
         monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
         with pytest.raises(nngsock.NngsockError, match="cannot be used in an interactive session"):

@@ -117,7 +117,7 @@ def run_event_loop(timeout: float = math.inf) -> bool:
         Whether one has run within that time.
 
     Example:
-        >>> nngsock.run_event_loop(10)
+        >>> nngsock.run_event_loop(0)
         False
     """
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or math.isnan(timeout):

@@ -77,7 +77,3 @@ class _Gates:
 
     def __exit__(self, *_exc_info: object) -> None:
         self._held.close()
-
-    def belongs_to(self, other: Gate) -> bool:
-        """Whether one of them belongs there."""
-        return any(gate.belongs_to(other) for gate in self._gates)

@@ -54,7 +54,7 @@ def _convert(obj: RObject) -> Any:
     if obj.info.type is RObjectType.VEC:
         return _named(attributes, [_convert(x) for x in obj.value])
     values = _vector(obj, attributes)
-    if "dim" in attributes:
+    if "dim" in attributes and not _is_table(attributes):
         return _shaped(values, attributes["dim"])
     if "names" in attributes:
         return _named(attributes, _listed(values))
@@ -122,6 +122,15 @@ def _named(attributes: dict[str, Any], values: list[Any]) -> dict[str, Any] | li
     return dict(zip(names, values, strict=True)) if len({*names} - {"", None}) == len(values) else values
 
 
+def _is_table(attributes: dict[str, Any]) -> bool:
+    """Whether it is a table of one dimension, which is then treated as a vector with names."""
+    dimnames = attributes.get("dimnames")
+    if len(attributes["dim"]) != 1 or not dimnames or not _is_text(dimnames[0]):
+        return False
+    attributes["names"] = [_text(x) for x in dimnames[0].value]
+    return True
+
+
 def _shaped(values: Any, shape: Any) -> Any:
     if isinstance(values, list):
         values = np.array([*values, None], dtype=object)[:-1]
@@ -155,7 +164,10 @@ def _zone(attributes: dict[str, Any]) -> dt.tzinfo:
 
 
 def _frame(obj: RObject, attributes: dict[str, Any]) -> Any:
-    columns = dict(zip(attributes.get("names", ()), obj.value, strict=True))
+    names = attributes.get("names", ())
+    columns = dict(zip(names, obj.value, strict=True))
+    if len(columns) < len(names):
+        raise ValueError(f"two columns of the data frame have one name: {names}")
     if importlib.util.find_spec("polars") is None:
         return pd.DataFrame(
             {name: _pandas_column(x) for name, x in columns.items()},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import select
 import sys
 import threading
@@ -24,6 +23,7 @@ __all__ = ("read_stdin", "write_stdout")
 
 STDIN: Final = 0
 STDOUT: Final = 1
+ADDRESS: Final = "inproc://nngsock-reserved-stdin"
 BLOCK_SIZE: Final = 65536
 
 
@@ -57,6 +57,7 @@ def read_stdin() -> Socket:
 
     Raises:
         NngsockError: Somebody is typing into this session.
+        NngError: 10, there is one already.
 
     Example:
         >>> lines = nngsock.read_stdin()  # doctest: +SKIP
@@ -65,9 +66,8 @@ def read_stdin() -> Socket:
     """
     if hasattr(sys, "ps1") or sys.flags.interactive:
         raise NngsockError("read_stdin cannot be used in an interactive session, whose input Python reads")
-    url = f"inproc://nngsock-stdin-{secrets.token_hex(8)}"
-    pull = socket("pull", listen=url)
-    forwarder = _Forwarder(socket("push", dial=url, autostart=None))
+    pull = socket("pull", listen=ADDRESS)
+    forwarder = _Forwarder(socket("push", dial=ADDRESS, autostart=None))
     threading.Thread(target=forwarder.run, name="nngsock-stdin", daemon=True).start()
     return pull
 

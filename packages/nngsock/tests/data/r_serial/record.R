@@ -15,7 +15,8 @@ expressions <- c(
   "data.frame(f = factor(c('u', NA)), d = as.Date(c('2024-01-01', NA)), l = c(TRUE, NA), i = c(1L, NA), s = c('a', NA),
     t = as.POSIXct(c(0, NA), origin = '1970-01-01', tz = 'UTC'))",
   "within(data.frame(x = 1:2), y <- list(1, 'a'))",
-  "list(a = list(b = list(c = 1:3)))", "new.env()", "sum", "as.name('x')", "expression(a)", "1:3 + 0"
+  "list(a = list(b = list(c = 1:3)))", "new.env()", "sum", "as.name('x')", "expression(a)", "1:3 + 0",
+  "table(c('x', 'y', 'x'))", "table(c(1, 1), c(2, 3))", "data.frame(a = 1, a = 2, check.names = FALSE)"
 )
 formats <- list(native = FALSE, xdr = TRUE, ascii = NA)
 entries <- character()
