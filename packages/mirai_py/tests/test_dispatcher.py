@@ -1284,3 +1284,28 @@ def test_an_introduction_that_cannot_be_read_is_refused(net):
     body = hello[0].replace(json.dumps(asdict(handshake.identity())).encode(), b"{}")
     n.say(1, [body])
     assert n.kinds() == [Kind.REFUSE]
+
+
+# -- signs of life
+
+
+def test_a_silent_idle_daemon_is_asked_and_then_cut_off(net):
+    n = net(1)
+    assert n.dispatcher.beat()
+    assert n.kinds(1)[-1] is Kind.PING
+    n.ack(1)  # that is the sign
+    for _ in range(3):
+        assert n.dispatcher.beat()
+    assert n.cuts == [1]
+    assert n.kinds(1).count(Kind.PING) == 2  # it is asked once
+    n.dispatcher.lost(1)
+    assert not n.dispatcher.beat()
+
+
+def test_a_busy_daemon_is_not_asked(net):
+    n = net(1)
+    n.submit()
+    for _ in range(5):
+        n.dispatcher.beat()
+    assert Kind.PING not in n.kinds(1)
+    assert n.cuts == []

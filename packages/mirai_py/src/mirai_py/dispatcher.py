@@ -27,6 +27,7 @@ from mirai_py.errors import CANCELED, CONNECTION_RESET, TIMED_OUT
 from mirai_py.frames import Kind, Parts, TaskFlag
 from mirai_py.guard import Guard
 from mirai_py.handles import Mirai
+from mirai_py.liveness import MAX_MISSED
 from mirai_py.outcomes import Outcomes
 from mirai_py.pace import BATCH_SECONDS, CHUNK_SECONDS, SHORT_SECONDS, TASK_OVERHEAD_SECONDS, Pace
 from mirai_py.peers import Barrier, Counts, Mapped, Peer, PeerState, Replay, Span, Task
@@ -415,6 +416,7 @@ class Dispatcher:
         peer = self._peers.get(pipe)
         if peer is None:
             return
+        peer.missed = 0
         try:
             self._handle(peer, frame)
         except (ValueError, LookupError, struct.error) as error:
@@ -477,6 +479,29 @@ class Dispatcher:
                 self._make_idle(peer)
                 self._pump()
         self._on_change()
+
+    def beat(self) -> bool:
+        """Ask idle daemons that are silent for a sign of life, and cut off those that gave none.
+
+        A busy one may be deaf while its task holds the interpreter: it is lost with its connection alone.
+
+        Returns:
+            Whether there are daemons.
+        """
+        silent = []
+        with self._lock:
+            for peer in self._idle.values():
+                peer.missed += 1
+                if peer.missed == 1:
+                    self._queue_control(peer, [frames.head(Kind.PING)])
+                elif peer.missed >= MAX_MISSED:
+                    silent.append(peer)
+            any_left = bool(self._peers)
+        for peer in silent:
+            assert peer.who is not None
+            _log.warning("cut off the idle daemon %d on %s, which is silent", peer.who.pid, peer.who.host)
+            self._cut(peer.pipe)
+        return any_left
 
     def _replayed(self, peer: Peer) -> list[Task]:
         """What `everywhere` asked of daemons that were yet to come; one that waits for them gets its due."""

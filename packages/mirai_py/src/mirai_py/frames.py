@@ -62,6 +62,7 @@ class Kind(IntEnum):
     CODE = 15
     CHUNK = 16
     PIECE = 17
+    PING = 18
 
 
 class Status(IntEnum):

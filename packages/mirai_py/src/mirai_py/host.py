@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import nngsock
+from mirai_py.liveness import Pulse, port_of
 
 if TYPE_CHECKING:
     from mirai_py.dispatcher import Dispatcher
@@ -27,6 +28,7 @@ class Host:
         self._url = url
         self._tls = tls
         self._closing = False
+        self._pulse: Pulse | None = None
 
     def start(self, dispatcher: Dispatcher) -> str:
         """Listen; returns the URL with the real port.
@@ -44,7 +46,10 @@ class Host:
         except BaseException:
             self.close()
             raise
-        return self._socket.listener[0].url
+        url = self._socket.listener[0].url
+        if (port := port_of(url)) is not None:
+            self._pulse = Pulse(port, dispatcher.beat)
+        return url
 
     def send(self, pipe: int, parts: Parts) -> None:
         """Send to one daemon, without waiting; to one that is gone, nowhere."""
@@ -60,6 +65,8 @@ class Host:
         """Stop listening and cut all connections."""
         if not self._closing:
             self._closing = True
+            if self._pulse is not None:
+                self._pulse.stop()
             nngsock.close(self._socket)
 
     def _received(self, frame: memoryview, pipe: int) -> None:
@@ -69,5 +76,7 @@ class Host:
     def _on_pipe(self, event: str, pipe: int) -> None:
         if event == "add":
             self._dispatcher.joined(pipe)
+            if self._pulse is not None:
+                self._pulse.joined()
         elif event == "remove" and not self._closing:
             self._receiver.after(lambda: self._dispatcher.lost(pipe))

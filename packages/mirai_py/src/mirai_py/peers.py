@@ -139,6 +139,7 @@ class Peer:
         chunk: elements of a map that were sent to it and are not resolved by it.
         known: codes that it has.
         heard: when its last result came.
+        missed: how many beats of the pulse have gone by since it said anything.
         controls: control frames that wait until the one under way is acknowledged.
         cancels: ids of tasks to cancel, which go as one control frame.
         cancelled_spans: ids of elements to cancel, the same.
@@ -157,6 +158,7 @@ class Peer:
     chunk: Span | None = None
     known: set[bytes] = field(default_factory=set)
     heard: float = 0.0
+    missed: int = 0
     controls: deque[Parts] = field(default_factory=deque)
     cancels: list[int] = field(default_factory=list)
     cancelled_spans: list[tuple[int, int]] = field(default_factory=list)

@@ -27,6 +27,7 @@ from mirai_py.errors import MiraiException
 from mirai_py.evaluate import Evaluator, Interrupt, is_traced
 from mirai_py.frames import Kind, Result, Status
 from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
+from mirai_py.liveness import keep_alive, port_of
 from mirai_py.record import Record
 from mirai_py.streams import Stream, seed_daemon
 from mirai_py.timer import timer
@@ -568,6 +569,8 @@ class _Worker:
             self._state.refused = f"it does not know the token in {handshake.TOKEN_VARIABLE}"
         else:
             self._state.settings = pickle.loads(settings)
+            if (port := port_of(self._url)) is not None:
+                keep_alive(port)
         self._state.connected.set()
 
     def _on_pipe(self, event: str, _pipe: int) -> None:
