@@ -163,6 +163,28 @@ def test_a_chunk_behind_a_slow_element_is_shared_with_an_idle_daemon(fresh, gate
     assert mapped.collect() == list(range(1000))
 
 
+def test_a_chunk_that_comes_while_the_daemon_still_cleans_up_is_shared_too(fresh, gate):
+    mirai_py.daemons(1, compute=fresh)
+    slow_to_clean = """
+import time
+from mirai_py.cleanup import Surroundings
+restore = Surroundings.restore
+Surroundings.restore = lambda self, namespace: (restore(self, namespace), time.sleep(0.1))
+"""
+    mirai_py.everywhere(slow_to_clean, _compute=fresh).collect()
+    task = gate.task
+    f = lambda x, slow, folder: task(folder, x) if x == slow else x
+    mirai_py.mirai_map(
+        range(100), f, _args=(-1, ""), _compute=fresh
+    ).call()  # all values are here, it cleans up
+    mapped = mirai_py.mirai_map(range(100), f, _args=(50, gate.argument), _compute=fresh)
+    gate.wait()
+    mirai_py.launch_local(1, compute=fresh)
+    assert [mapped[i].collect() for i in range(100) if i != 50] == [i for i in range(100) if i != 50]
+    gate.open()
+    assert mapped.collect() == list(range(100))
+
+
 def test_a_daemon_killed_while_it_sends_a_large_result(fresh):
     mirai_py.daemons(1, compute=fresh)
     pid = pid_of(fresh)

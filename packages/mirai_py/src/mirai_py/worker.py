@@ -384,7 +384,10 @@ class _Worker:
         if self._count >= self._limits.tasks:
             return False
         rest = chunk.give_back(chunk.first, chunk.end)
-        self._state.chunk = None
+        with self._state.lock:
+            # The host may have all values by now, and have sent the next chunk.
+            if self._state.chunk is chunk:
+                self._state.chunk = None
         chunk.flush(self._send)
         if rest[0] < rest[1]:
             self._send(frames.ranges(Kind.RETURNED, [rest]))
