@@ -252,3 +252,19 @@ def test_it_talks_to_nngcat(start, make_url):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as nngcat:
         assert ended(start("req", "--dial", url, "--data", "question")) == "answer\n"
         assert nngcat.communicate(timeout=SECONDS)[0] == "question"
+
+
+def test_a_large_message_has_left_before_it_ends(start, listening, tmp_path):
+    sock, url = listening("pair")
+    (tmp_path / "large").write_bytes(bytes(50_000_000))
+    sending = start("send", "--protocol", "pair", "--dial", url, "--file", str(tmp_path / "large"))
+    assert len(sock.recv("buffer", block=SECONDS * 1000)) == 50_000_000
+    ended(sending)
+
+
+def test_it_does_not_wait_for_a_peer_that_is_gone(start, listening):
+    sock, url = listening("pair")
+    sending = start("send", "--protocol", "pair", "--dial", url, "--data", "x")
+    assert sock.recv("raw", block=SECONDS * 1000) == b"x"
+    sock.close()
+    ended(sending)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import warnings
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import nngsock
 from nngsock.printing import FORMATS
 from nngsock.sockets import PROTOCOLS
-from nngsock.talk import ROLES, Failed, Talk, drain
+from nngsock.talk import ROLES, Failed, Talk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,11 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace, protocol: str) -> int:
     try:
-        with nngsock.socket(protocol) as socket:
-            talk = Talk(socket, args)
+        with nngsock.socket(protocol) as socket, contextlib.closing(Talk(socket, args)) as talk:
             talk.connect()
             ROLES[args.command](talk)
-            drain(socket)
+            talk.see_off()
     except BrokenPipeError:
         return _end_quietly()
     except (Failed, nngsock.NngsockError, OSError) as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import select
 import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
+from nngsock.drain import Drain
 from nngsock.errors import NngsockError
 from nngsock.message import build
 from nngsock.operation import DEFAULT
@@ -67,7 +66,9 @@ def read_stdin() -> Socket:
     if hasattr(sys, "ps1") or sys.flags.interactive:
         raise NngsockError("read_stdin cannot be used in an interactive session, whose input Python reads")
     pull = socket("pull", listen=ADDRESS)
-    forwarder = _Forwarder(socket("push", dial=ADDRESS, autostart=None))
+    push = socket("push")
+    forwarder = _Forwarder(push)
+    push.dial(ADDRESS, autostart=None, fail="error")
     threading.Thread(target=forwarder.run, name="nngsock-stdin", daemon=True).start()
     return pull
 
@@ -76,14 +77,13 @@ class _Forwarder:
     """Sends lines until there is no more, or nobody who receives.
 
     Args:
-        push: The socket to send to. It gets no buffer: what is in it when it closes would be lost.
+        push: The socket to send to, not yet connected.
     """
 
     def __init__(self, push: Socket) -> None:
-        self._push = push.set_opt("send-buffer", 0)
-        self._sendable = push.opt("send-fd")
+        self._push = push
+        self._drain = Drain(push)
         self._sending: Operation | None = None
-        self._is_gone, self._gone = os.pipe()
         self._receiver_is_gone = False
         push.on_pipe(self._on_pipe)
 
@@ -92,18 +92,15 @@ class _Forwarder:
             self._receiver_is_gone = True
             if self._sending is not None:
                 self._sending.cancel()
-            os.close(self._gone)
 
     def run(self) -> None:
         """Send all of standard input."""
         try:
             if all(map(self._send, _lines(STDIN))):
-                # Once it could take another one, the last line has been handed over.
-                with contextlib.suppress(OSError):  # closed meanwhile, at the interpreter's exit
-                    select.select([self._sendable, self._is_gone], [], [])
+                self._drain.wait()
         finally:
             self._push.try_close()
-            os.close(self._is_gone)
+            self._drain.close()
 
     def _send(self, line: bytes) -> bool:
         """Send a line; False if nobody receives any more."""

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import nngsock
+from nngsock.drain import PROTOCOLS as DRAINED
+from nngsock.drain import Drain
 from nngsock.printing import FORMATS
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-__all__ = ("ROLES", "Failed", "Talk", "drain")
+__all__ = ("ROLES", "Failed", "Talk")
 
 DRAIN_MS: Final = 200
+SILENT: Final = frozenset({"pull", "sub", "req"})  # what they sent has left when the work is done
 SURVEY_MS: Final = 1000
 TLS_SCHEMES: Final = ("tls+tcp", "wss")
 
@@ -55,6 +58,7 @@ class Talk:
         self._show = FORMATS[args.format]
         self._peers = nngsock.cv()
         socket.pipe_notify(self._peers, add=True)
+        self._drain = Drain(socket) if socket.protocol in DRAINED else None
 
     def connect(self) -> None:
         """Subscribe, listen and dial."""
@@ -71,6 +75,18 @@ class Talk:
         timeout = self.args.timeout
         if not (self._peers.wait() if timeout is None else self._peers.until(timeout)):
             raise Failed(f"nobody is connected after {timeout / 1000:g} s")
+
+    def see_off(self) -> None:
+        """Wait until what was sent has left."""
+        if self._drain is not None:
+            self._drain.wait(None if self.args.timeout is None else self.args.timeout / 1000)
+        elif self.socket.protocol not in SILENT:
+            nngsock.msleep(DRAIN_MS)  # no event tells
+
+    def close(self) -> None:
+        """Give back what it needs beside the socket."""
+        if self._drain is not None:
+            self._drain.close()
 
     @property
     def has_data(self) -> bool:
@@ -138,9 +154,8 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _received(talk: Talk) -> Iterator[Any]:
-    """The messages that come, as many as are asked for; an end of the time after the first is no failure."""
-    count = talk.args.count
+def _received(talk: Talk, count: int | None) -> Iterator[Any]:
+    """So many messages that come; an end of the time after the first is no failure."""
     for i in itertools.count() if count is None else range(count):
         message = talk.receive()
         if nngsock.is_error_value(message):
@@ -157,16 +172,18 @@ def _send(talk: Talk) -> None:
 
 
 def _receive(talk: Talk) -> None:
-    for message in _received(talk):
+    for message in _received(talk, talk.args.count):
         talk.show(message)
 
 
 def _exchange(talk: Talk) -> None:
-    """Send if there is something to send, then receive."""
-    if talk.has_data:
-        _send(talk)
-        talk.args.count = None
-    _receive(talk)
+    """Send if there is something to send, as often as is asked for, then receive."""
+    if not talk.has_data:
+        _receive(talk)
+        return
+    _send(talk)
+    for message in _received(talk, None):
+        talk.show(message)
 
 
 def _ask(talk: Talk) -> None:
@@ -194,15 +211,9 @@ def _survey(talk: Talk) -> None:
 
 def _answer(talk: Talk) -> None:
     answer = talk.answer() if talk.has_data else None
-    for message in _received(talk):
+    for message in _received(talk, talk.args.count):
         talk.show(message)
         talk.send(answer if talk.has_data else message)
-
-
-def drain(socket: nngsock.Socket) -> None:
-    """Give what was sent the time to leave: NNG drops it when a socket closes, and no event tells when."""
-    if socket.protocol not in {"pull", "sub", "req"}:
-        nngsock.msleep(DRAIN_MS)
 
 
 ROLES: Final[dict[str, Callable[[Talk], None]]] = {
