@@ -74,6 +74,19 @@ def test_names_given_to_a_node_last(cluster):
     assert list(cluster.map(lambda x: x + given, range(3))) == [5, 6, 7]  # noqa: F821
 
 
+def test_with_a_url_nodes_are_started_by_the_commands_that_it_prints(capfd):
+    cluster = make_cluster(2, url="tcp://127.0.0.1:0")
+    lines = capfd.readouterr().out.splitlines()
+    commands = [line for line in lines if "mirai_py.daemon(" in line]
+    assert len(commands) == 2
+    future = cluster.submit(os.getpid)
+    nodes = [subprocess.Popen(command, shell=True) for command in commands]
+    assert future.result(30) != os.getpid()
+    mirai_py.everywhere("", _min=2, _compute=cluster.id).collect()
+    stop_cluster(cluster)
+    assert [node.wait(30) for node in nodes] == [0, 0]
+
+
 # -- submit
 
 

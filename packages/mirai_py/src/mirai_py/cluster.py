@@ -404,10 +404,15 @@ def make_cluster(
             print(remote_config().launch(int(n), profile.target({})))  # noqa: T201 - to be pasted elsewhere
         if initializer is not None:
             work.initialize(initializer, initargs)
-        return MiraiCluster(work, int(n))
+        cluster = MiraiCluster(work, int(n))
+        if url is not None and remote is None:
+            from mirai_py.remote import launch_remote
+
+            launch_remote(cluster)
     except BaseException:
         reset(name)
         raise
+    return cluster
 
 
 def stop_cluster(cl: MiraiCluster) -> None:
