@@ -46,7 +46,12 @@ SAME = [
     (NOON, "as.POSIXct('2024-07-01 12:00:00', tz = 'UTC')"),
     (NOON.astimezone(BERLIN), "as.POSIXct('2024-07-01 14:00:00', tz = 'Europe/Berlin')"),
     (NOON.astimezone(dt.timezone(dt.timedelta(hours=2))), "as.POSIXct('2024-07-01 12:00:00', tz = 'UTC')"),
-    (np.array(["2024-07-01T12"], "datetime64[s]"), "as.POSIXct('2024-07-01 12:00:00', tz = 'UTC')"),
+    (
+        np.array(["2024-07-01T12", "NaT"], "datetime64[s]"),
+        "as.POSIXct(c('2024-07-01 12:00:00', NA), tz = 'UTC')",
+    ),
+    (np.array(3), "3L"),
+    (np.array([1, 2.5, None], dtype=object), "list(1L, 2.5, NULL)"),
     (pd.Categorical(["a", None], ["b", "a"]), "factor(c('a', NA), levels = c('b', 'a'))"),
     (pd.Categorical(["a"], ["a", "b"], ordered=True), "factor('a', levels = c('a', 'b'), ordered = TRUE)"),
     (pd.Categorical.from_codes([199], [f"l{i}" for i in range(200)]), "factor('l199', paste0('l', 0:199))"),
@@ -156,6 +161,12 @@ def test_keys_must_be_text():
         write_r({1: 2})
 
 
-def test_an_integer_without_an_exact_double_is_refused():
+@pytest.mark.parametrize("value", [2**53 + 1, -(10**30), np.array([2**60])])
+def test_an_integer_without_an_exact_double_is_refused(value):
     with pytest.raises(OverflowError, match="too large for R"):
-        write_r([2**53 + 1])
+        write_r([value])
+
+
+def test_columns_must_have_different_names():
+    with pytest.raises(ValueError, match="must have different names"):
+        write_r(pd.DataFrame([[1, 2]], columns=["a", "a"]))

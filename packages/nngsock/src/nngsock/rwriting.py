@@ -60,7 +60,7 @@ def _prepare(value: Any) -> Any:
     if value is None or isinstance(value, bool | float | complex | str):
         return value
     if isinstance(value, int):
-        return _array(np.array([value]))
+        return value if abs(value) <= INT_MAX else float(_checked(value))
     if isinstance(value, list | tuple):
         return [_prepare(x) for x in value]
     if isinstance(value, Mapping):
@@ -89,6 +89,8 @@ def _table(value: Any) -> Any:
     if isinstance(value, pd.Series):
         return _pandas_column(value)
     if isinstance(value, pd.DataFrame):
+        if not value.columns.astype(str).is_unique:
+            raise ValueError(f"the columns of a data frame for R must have different names: {list(value)}")
         return _frame({str(name): _pandas_column(column) for name, column in value.items()}, len(value))
     pl: Any = sys.modules.get("polars")
     if pl is not None and isinstance(value, pl.Series):
@@ -104,9 +106,11 @@ def _table(value: Any) -> Any:
 def _array(array: np.ndarray[Any, Any]) -> Any:
     if array.ndim > 1:
         return _Classed(_array(array.ravel(order="F")), {"dim": np.array(array.shape, dtype=np.int32)})
+    array = np.atleast_1d(array)
     kind = array.dtype.kind
     if kind == "M":
-        return _times(array.astype("datetime64[us]").astype(float) / 1e6, "UTC")
+        seconds = array.astype("datetime64[us]").astype(np.int64) / 1e6
+        return _times(np.ma.array(seconds, mask=np.isnat(array)), "UTC")
     if kind in "iu":
         return _integers(array)
     if kind in "fc":
@@ -124,9 +128,15 @@ def _integers(array: np.ndarray[Any, Any]) -> Any:
     largest = max((abs(int(x)) for x in extremes if x is not np.ma.masked), default=0)
     if largest <= INT_MAX:
         return array.astype(np.int32)
-    if largest > EXACT_MAX:
-        raise OverflowError(f"{largest} is too large for R, whose numbers are exact up to 2**53")
+    _checked(largest)
     return _with_na(array.astype(np.float64))
+
+
+def _checked(number: int) -> int:
+    """The integer, if a double holds it."""
+    if abs(number) > EXACT_MAX:
+        raise OverflowError(f"{number} is too large for R, whose numbers are exact up to 2**53")
+    return number
 
 
 def _with_na(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
