@@ -30,6 +30,7 @@ DISTRIBUTIONS = {
     "targets_py": "targets-py",
     "autometric_py": "autometric-py",
 }
+USED_IF_THERE = {"nngsock": ("polars",)}  # what a layer needs for no extra, but uses where it is installed
 SUPPORTED = ("3.11", "3.12", "3.13")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({*SUPPORTED, HERE}, key=lambda v: tuple(map(int, v.split("."))))
@@ -118,7 +119,12 @@ def tests(session: nox.Session, layer: str) -> None:
     session.run("python", str(ROOT / "tests" / "isolation.py"), DISTRIBUTIONS[layer], *TEST_GROUP)
     run_tests(session, ROOT / "packages" / layer / "tests")
     if extras_of(layer):
-        session.install(with_extras(wheels[layer], layer), *(wheels[name] for name in below), *TEST_GROUP)
+        session.install(
+            with_extras(wheels[layer], layer),
+            *(wheels[name] for name in below),
+            *USED_IF_THERE.get(layer, ()),
+            *TEST_GROUP,
+        )
         run_tests(session, ROOT / "packages" / layer / "tests")
 
 

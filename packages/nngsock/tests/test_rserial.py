@@ -165,6 +165,12 @@ class TestFrames:
         assert read_r(*recorded("data.frame(x = 1)")).shape == (1, 1)
         assert read_r(*recorded("data.frame()")).shape == (0, 0)
 
+    def test_what_polars_cannot_hold_is_bytes_with_a_warning(self):
+        pytest.importorskip("polars")
+        (data,) = recorded("within(data.frame(x = 1:2), y <- list(1, 'a'))")
+        with pytest.warns(nngsock.NngWarning, match="TypeError"):
+            assert decode_serial(PICKLE, data) == data
+
     @pytest.fixture
     def _no_polars(self, monkeypatch):
         monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
@@ -176,6 +182,10 @@ class TestFrames:
         assert found.iloc[0].tolist() == ["u", dt.date(2024, 1, 1), True, 1, "a", pd.Timestamp(0, tz="UTC")]
         assert found.iloc[1].isna().all()
         assert found.index.tolist() == [0, 1]
+
+    @pytest.mark.usefixtures("_no_polars")
+    def test_pandas_holds_columns_of_lists(self):
+        assert read_r(*recorded("within(data.frame(x = 1:2), y <- list(1, 'a'))"))["y"].tolist() == [1.0, "a"]
 
     @pytest.mark.usefixtures("_no_polars")
     def test_there_row_names_are_its_index(self):
