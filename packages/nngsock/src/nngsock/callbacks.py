@@ -47,7 +47,8 @@ def log_exception(*exc_info: Any) -> None:
     On the library's own thread, since a handler may be slow, and logging would register NNG's threads with
     `threading` for ever.
     """
-    later(_LogTask(exc_info))
+    if not life.closing:  # the thread has ended, and another one cannot be started
+        later(_LogTask(exc_info))
 
 
 class _LogTask:

@@ -83,8 +83,10 @@ class Call:
         So the callbacks of a connection never overlap.
 
         Returns:
-            What it returned; `FAILED` if it raised.
+            What it returned; `FAILED` if it raised, or if the interpreter is on its way out.
         """
+        if life.closing:
+            return FAILED
         if _is_async(function):
             job: asyncio.Future[Any] = self.thread.spawn(_awaited(function, *args))
         else:
