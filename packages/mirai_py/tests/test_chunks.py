@@ -31,7 +31,9 @@ class Daemon:
             self.evaluator.cache.add(code.key, code.body)
         found = [p.body for p in pages.packed(items, lambda _, item: serial.dumps(item, []))]
         count = len(items) - skip if number is None else number
-        return Running(frames.Chunk(100, 100 + skip, skip, count, (function.key, constants.key), [], found))
+        return Running(
+            frames.Chunk(100, 100 + skip, skip, count, (function.key, constants.key), [], found), None
+        )
 
     def send(self, parts):
         frame = memoryview(b"".join(parts))

@@ -75,6 +75,7 @@ from mirai_py.profiles import (
     with_daemons,
 )
 from mirai_py.remote import launch_remote
+from mirai_py.serial import share
 from mirai_py.streams import task_rng, task_seed
 from mirai_py.submit import everywhere, mirai, mirai_map, try_mirai
 from mirai_py.worker import daemon
@@ -142,6 +143,7 @@ __all__ = (
     "remote_config",
     "require_daemons",
     "serial_config",
+    "share",
     "ssh_config",
     "status",
     "stop_cluster",

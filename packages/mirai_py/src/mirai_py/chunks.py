@@ -17,8 +17,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mirai_py import codes, frames, pages, serial
+from mirai_py.bodies import is_shared, leased
 from mirai_py.errors import describe
-from mirai_py.evaluate import in_task, pack, user_frames
+from mirai_py.evaluate import in_task, user_frames
 from mirai_py.frames import Status
 from mirai_py.map import Form, arguments
 from mirai_py.pages import PLAIN
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mirai_py.evaluate import Evaluator
     from mirai_py.frames import Parts
     from mirai_py.record import Record
+    from mirai_py.shm import Told
 
 # After an element that took longer than this the daemon is cleaned up at once.
 LONG_SECONDS = 0.001
@@ -80,8 +82,10 @@ class Running:
     back, so that each has one owner.
     """
 
-    def __init__(self, chunk: frames.Chunk) -> None:
+    def __init__(self, chunk: frames.Chunk, told: Told) -> None:
         items = [item for page in chunk.pages for item in pages.items_of(page)]
+        if chunk.flags & frames.SHARED:
+            items = [_leased(item, told) for item in items]
         self.base = chunk.base
         self.first = chunk.first
         self.keys = chunk.keys
@@ -118,7 +122,8 @@ class Running:
                 first, seconds = self.first + self._sent, self._seconds
                 self._sent += len(values)
                 self._seconds = 0.0
-                send(frames.piece(first, len(values), seconds, _page_of(values)))
+                flags = frames.SHARED if any(map(_is_shared, values)) else 0
+                send(frames.piece(first, len(values), seconds, _page_of(values), flags))
 
     def _keep(self, record: Record) -> bool:
         values = self._values[self._kept :]
@@ -177,7 +182,7 @@ class Running:
                 finally:
                     interrupt.running = None
                 if type(value) not in PLAIN and not pages.is_plain(value):
-                    value = _Packed(*pack(value, evaluator.custom))
+                    value = _Packed(*evaluator.pack(value))
             except KeyboardInterrupt:
                 interrupt.running = None  # it may have come just before that was done
                 value = _Packed(Status.INTERRUPT, [])
@@ -190,7 +195,10 @@ class Running:
             self._seconds += now - before
             values.append(value)
             before = now
-            if now > due and todo:
+            if _is_shared(value):  # were this process to end, it would be gone: it must not wait
+                self.flush(send)
+                self._kept = len(values)
+            elif now > due and todo:
                 due = now + KEEP_SECONDS
                 if record is not None and not self._keep(record):
                     break
@@ -200,10 +208,20 @@ class Running:
         return number - self.first
 
 
+def _leased(item: Any, told: Told) -> Any:
+    if type(item) is not memoryview or not is_shared(item):
+        return item
+    return memoryview(leased(item, told))
+
+
+def _is_shared(value: Any) -> bool:
+    return type(value) is _Packed and value.status == Status.SHARED
+
+
 def _page_of(values: list[Any]) -> Parts:
-    if _Packed in set(map(type, values)):
-        return pages.table([v if type(v) is _Packed else pack(v) for v in values])
-    return [pickle.dumps(values, 5)]
+    if _Packed not in set(map(type, values)):
+        return [pickle.dumps(values, 5)]
+    return pages.table([v if type(v) is _Packed else (Status.OK, [pickle.dumps(v, 5)]) for v in values])
 
 
 class _Calls:

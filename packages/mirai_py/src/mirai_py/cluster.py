@@ -12,10 +12,11 @@ from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mirai_py.callbacks import callbacks
 from mirai_py.codes import Once, once
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.errors import MiraiException, MissingExtraError, is_error_value, raised
-from mirai_py.handles import Mirai, MiraiFuture, callbacks
+from mirai_py.handles import Mirai, MiraiFuture
 from mirai_py.launchers import RemoteConfig, remote_config
 from mirai_py.lifetime import is_forked
 from mirai_py.profiles import Profile, daemons, require_profile, reset

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import hashlib
+import io
 import pickle
 import sys
 import threading
@@ -21,6 +22,7 @@ from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from mirai_py import byvalue
+from mirai_py.bodies import Offered, Reference, body_of, inlined, loads
 from mirai_py.byvalue import importable
 from mirai_py.errors import MiraiSerializationError
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mirai_py.custom import Custom
+    from mirai_py.frames import Parts
 
 REFERENCE = b"R"  # found by import: one object serves all tasks
 VALUE = b"V"  # sent by value: rebuilt for each task, so that its globals are fresh
@@ -50,8 +53,20 @@ class Code:
     @classmethod
     def of(cls, kind: bytes, content: bytes, name: str) -> Code:
         """Make a code of its kind and content."""
-        body = kind + content
+        body = content.behind(kind) if isinstance(content, Reference) else kind + content
         return cls(hashlib.blake2b(body, digest_size=KEY_SIZE).digest(), body, name)
+
+    @classmethod
+    def of_parts(cls, kind: bytes, parts: Parts, name: str) -> Code:
+        """Make a code of its kind and a body in parts."""
+        content = parts[0] if isinstance(parts[0], Reference) else b"".join(parts)
+        return cls.of(kind, content, name)
+
+    def inlined(self) -> bytes:
+        """Its bytes for a daemon that cannot read the memory of this process."""
+        if not isinstance(self.body, Reference):
+            return self.body
+        return b"".join([self.body[:1], *inlined(memoryview(self.body)[1:])])
 
 
 class Once:
@@ -69,7 +84,7 @@ class Once:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Pickled by anything but a mirai, it travels as the value itself.
-        return pickle.loads, (self.code.body[1:],)
+        return loads, (self.code.inlined()[1:],)
 
 
 def once(obj: object, *, fresh: bool = True) -> Once:
@@ -97,12 +112,15 @@ def once(obj: object, *, fresh: bool = True) -> Once:
     if type(obj) is Once:
         return obj
     try:
-        content = byvalue.dumps(obj)
+        stream = io.BytesIO()
+        offered = Offered()
+        byvalue.Pickler(stream, 5, buffer_callback=offered).dump(obj)
     except Exception as error:
         raise MiraiSerializationError(
             f"`obj` of type {type(obj).__qualname__} cannot be sent to a daemon: {error}"
         ) from error
-    code = Code.of(FRESH if fresh else SHARED, content, type(obj).__qualname__)
+    content = body_of(stream.getvalue(), offered, share=True)
+    code = Code.of_parts(FRESH if fresh else SHARED, content, type(obj).__qualname__)
     return Once(obj, code, fresh=fresh)
 
 
@@ -344,13 +362,13 @@ class CodeCache:
             if key in self._bodies:
                 return
             self._bodies[key] = body
-            self._size += len(body)
+            self._size += _size(body)
             while len(self._bodies) > 1 and (
                 len(self._bodies) > self._max_items or self._size > self._max_bytes
             ):
                 old, dropped = self._bodies.popitem(last=False)
                 self._objects.pop(old, None)
-                self._size -= len(dropped)
+                self._size -= _size(dropped)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._bodies
@@ -375,6 +393,10 @@ class CodeCache:
         return self._objects[key]
 
 
+def _size(body: bytes) -> int:
+    return len(body) + (body.weight if isinstance(body, Reference) else 0)
+
+
 # The cache of the daemon in this process: `load_once` is called by pickle and has no other way to it.
 current_cache = CodeCache()
 
@@ -382,5 +404,5 @@ current_cache = CodeCache()
 def load_once(key: bytes, fresh: bool) -> Any:
     """Rebuild a `once` object at the daemon; called by pickle."""
     if fresh:
-        return pickle.loads(current_cache.body(key)[1:])
-    return current_cache.shared(key, pickle.loads)
+        return loads(memoryview(current_cache.body(key))[1:])
+    return current_cache.shared(key, loads)

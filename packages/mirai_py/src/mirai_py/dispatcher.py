@@ -17,14 +17,16 @@ import secrets
 import struct
 import sys
 from collections import OrderedDict, deque
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from mirai_py import frames, handshake
+from mirai_py import frames, handshake, pages, shm
+from mirai_py.bodies import Reference, inlined, leased
 from mirai_py.codes import KEY_SIZE
 from mirai_py.errors import CANCELED, CONNECTION_RESET, TIMED_OUT
-from mirai_py.frames import Kind, Parts, TaskFlag
+from mirai_py.frames import Buffer, Kind, Parts, Status, TaskFlag
 from mirai_py.guard import Guard
 from mirai_py.handles import Mirai
 from mirai_py.liveness import MAX_MISSED
@@ -282,6 +284,10 @@ class Dispatcher:
 
     def _task(self, mirai: Mirai, codes: tuple[Code, ...], body: Parts, flags: int = TaskFlag.NONE) -> Task:
         size = KEY_SIZE + sum(map(len, body))
+        if isinstance(body[0], Reference):
+            shared = body[0]
+            size += shared.weight
+            return Task(mirai, mirai._key, codes, [codes[0].key, shared], size, flags, shared.holders)
         whole: Parts = [codes[0].key, *body] if size > MAX_BATCHED_BYTES else [codes[0].key + b"".join(body)]
         return Task(mirai, mirai._key, codes, whole, size, flags)
 
@@ -316,7 +322,7 @@ class Dispatcher:
                 self._awaiting -= 1
                 self._forget(task)
                 # Its place in the queue is passed over when its turn comes.
-                task.body = []
+                task.body, task.holders = [], ()
                 if task.barrier is None:
                     self.room.remove(task.size)
                 else:
@@ -434,7 +440,7 @@ class Dispatcher:
         elif kind == Kind.RESULT:
             self._finished(peer, frame, flags, count)
         elif kind == Kind.PIECE:
-            self._finished_elements(peer, frame, flags, count)
+            self._finished_elements(peer, frame, count, shared=bool(flags & frames.SHARED))
         elif kind == Kind.ACK:
             with self._lock:
                 peer.control_sent = False
@@ -446,6 +452,11 @@ class Dispatcher:
                 self._returned(peer, frames.parse_ids(frame, count))
         elif kind == Kind.NEED:
             self._deliver_codes(peer, frames.parse_need(frame, count))
+        elif kind == Kind.RELEASED:
+            for number, times in frames.parse_ranges(frame, count):
+                peer.lent.take_back(number, times)
+        elif kind == Kind.UNSHARED:
+            peer.shares = False
         elif kind == Kind.LEAVE:
             self._leaving(peer)
         else:
@@ -461,13 +472,16 @@ class Dispatcher:
             return
         same_machine = bool(who.boot) and who.boot == handshake.boot_id()
         local = self._local(who.pid) if same_machine else None
+        shares = bool(who.memory) and shm.can_read(who.memory)
         with self._lock:
             if self._closed:
                 return
             peer.who = who
             peer.local = local
             stream = None if self._streams.fixed else self._streams.take()
-            settings = self._settings | {"stream": stream}
+            peer.shares = shares
+            memory = shm.own_probe() if shares else ""
+            settings = self._settings | {"stream": stream, "memory": memory}
             self._send(peer.pipe, handshake.init(self._token, nonce, pickle.dumps(settings, 5)))
             if peer.patience is not None:
                 peer.patience.cancel()
@@ -532,19 +546,43 @@ class Dispatcher:
         with self._lock:
             peer.heard = monotonic()
             for number, status, seconds, body in rows:
+                value: Buffer | None = body
+                if status == Status.SHARED:
+                    value = self._leased(peer, body)
                 task = peer.running.pop(number, None)
                 if task is None:
                     continue
                 self._executing -= 1
                 self._forget(task)
                 self._pace.learn(task.codes[0].key, seconds)
-                if not task.mirai.done():
-                    task.mirai._store(status, body if len(body) > COPIED_BYTES else bytes(body))
-                    resolved.append(task.mirai)
+                if task.mirai.done():
+                    continue
+                if value is None:
+                    task.mirai._store_value(_gone(peer))
+                elif status == Status.SHARED:
+                    task.mirai._store(Status.OK, value)
+                else:
+                    task.mirai._store(status, value if len(value) > COPIED_BYTES else bytes(value))
+                resolved.append(task.mirai)
             self._after_result(peer, leaving)
         self._announce(resolved)
 
-    def _finished_elements(self, peer: Peer, frame: memoryview, leaving: int, count: int) -> None:
+    def _leased(self, peer: Peer, body: memoryview) -> Reference | None:
+        """A value in the memory of a daemon, for as long as it is used; None if that daemon is gone."""
+        try:
+            return leased(body, partial(self._release, peer.pipe), prepare=True)
+        except OSError:
+            return None
+
+    def _release(self, pipe: int, number: int, times: int) -> None:
+        """Memory of a daemon is not used any more."""
+        with self._lock:
+            peer = self._peers.get(pipe)
+            if peer is not None:
+                peer.released.append((number, times))
+                self._control(peer)
+
+    def _finished_elements(self, peer: Peer, frame: memoryview, count: int, *, shared: bool) -> None:
         first, seconds, page = frames.parse_piece(frame)
         with self._lock:
             peer.heard = monotonic()
@@ -558,11 +596,25 @@ class Dispatcher:
             self._executing -= count
             self._completed += count
             self._pace.learn(chunk.key, seconds / count, count)
-            number = outcomes.store(begin, begin + count, page if len(page) > COPIED_BYTES else bytes(page))
+            if shared:
+                number = self._store_shared(peer, outcomes, begin, page)
+            else:
+                kept = page if len(page) > COPIED_BYTES else bytes(page)
+                number = outcomes.store(begin, begin + count, kept)
             if outcomes.over.done():
                 self._maps.discard(chunk.mapped)
-            self._after_result(peer, leaving)
+            self._after_result(peer, leaving=0)
         self._announce_elements(outcomes, number)
+
+    def _store_shared(self, peer: Peer, outcomes: Outcomes, begin: int, page: memoryview) -> int:
+        number = 0
+        rows: list[tuple[int, Buffer]] = []
+        for at, (status, body) in enumerate(pages.rows_of(page), begin):
+            value: Buffer | None = self._leased(peer, body) if status == Status.SHARED else body
+            if value is None:
+                number += outcomes.settle(at, at + 1, _gone(peer))
+            rows.append((Status.OK if status == Status.SHARED else status, value or b""))
+        return number + outcomes.store(begin, begin + len(rows), page, rows)
 
     def _after_result(self, peer: Peer, leaving: int) -> None:
         """A daemon that has nothing left to do gets more, or may go."""
@@ -660,10 +712,10 @@ class Dispatcher:
 
     def _deliver_codes(self, peer: Peer, keys: Sequence[bytes]) -> None:
         with self._lock:
-            held = {c.key: c.body for task in peer.running.values() for c in task.codes}
+            held = {c.key: c for task in peer.running.values() for c in task.codes}
             if peer.chunk is not None:
-                held |= {c.key: c.body for c in peer.chunk.mapped.codes}
-            self._queue_control(peer, frames.codes([(k, held[k]) for k in keys if k in held]))
+                held |= {c.key: c for c in peer.chunk.mapped.codes}
+            self._queue_control(peer, frames.codes([(k, peer.body_of(held[k])) for k in keys if k in held]))
 
     def lost(self, pipe: int) -> None:
         """A pipe is gone, and all its messages have been handled."""
@@ -825,11 +877,17 @@ class Dispatcher:
         peer.heard = monotonic()
         self._executing += len(chunk)
         skip, found = chunk.mapped.cut(chunk.first, chunk.end)
+        shared = [page for page in found if page.holders] if peer.shares else []
+        for page in shared:
+            peer.lent.lend(page.holders)
+        bodies = [page.body if peer.shares else page.inlined() for page in found]
         function, constants, *_ = codes = chunk.mapped.codes
         new = list(peer.news_of(codes).items())
         keys = (function.key, constants.key)
         base, first = chunk.mapped.outcomes.first, chunk.ids[0]
-        self._send(peer.pipe, frames.chunk(frames.Chunk(base, first, skip, len(chunk), keys, new, found)))
+        flags = frames.SHARED if shared else 0
+        it = frames.Chunk(base, first, skip, len(chunk), keys, new, bodies, flags)
+        self._send(peer.pipe, frames.chunk(it))
 
     def _take(self, peer: Peer, queue: Waiting | deque[Task], sharers: int) -> list[Task]:
         """The next task, with as many short ones behind it as fit; empty if there is none for this daemon."""
@@ -876,11 +934,20 @@ class Dispatcher:
             task.peer = peer
             peer.running[task.id] = task
             new |= peer.news_of(task.codes)
-            entries.append((task.id, task.flags, task.body))
+            entries.append((task.id, *self._readable(peer, task)))
         self._executing += len(batch)
         peer.state = PeerState.BUSY
         peer.heard = monotonic()
         self._send(peer.pipe, frames.tasks(entries, list(new.items())))
+
+    def _readable(self, peer: Peer, task: Task) -> tuple[int, Parts]:
+        """Flags and body of a task for a daemon that can read the memory of this process, or not."""
+        if not task.holders:
+            return task.flags, task.body
+        if not peer.shares:
+            return task.flags, [task.body[0], *inlined(task.body[1])]
+        peer.lent.lend(task.holders)
+        return task.flags | TaskFlag.SHARED, task.body
 
     def _consider_recall(self) -> None:
         """A daemon is idle and the queue empty: look later whether a batch elsewhere should be shared."""
@@ -929,6 +996,9 @@ class Dispatcher:
         if peer.cancels:
             peer.controls.appendleft(frames.ids(Kind.CANCEL, peer.cancels))
             peer.cancels = []
+        if peer.released:
+            peer.controls.append(frames.ranges(Kind.RELEASED, peer.released))
+            peer.released = []
         if peer.cancelled_spans:
             peer.controls.appendleft(frames.ranges(Kind.CANCEL, peer.cancelled_spans))
             peer.cancelled_spans = []
@@ -946,6 +1016,12 @@ class Dispatcher:
                 left,
                 number,
             )
+
+
+def _gone(peer: Peer) -> ErrorValue:
+    """What becomes of a value whose daemon was gone before it could be taken from its memory."""
+    assert peer.who is not None
+    return ErrorValue(CONNECTION_RESET, {"pid": peer.who.pid, "host": peer.who.host})
 
 
 def _begun(tasks: Sequence[Task], started: int) -> int:

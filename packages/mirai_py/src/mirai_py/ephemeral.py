@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mirai_py.callbacks import callbacks
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.errors import CANCELED, CONNECTION_RESET
-from mirai_py.handles import callbacks
 from mirai_py.handshake import new_token
 from mirai_py.profiles import Profile, local_url
 from mirai_py.streams import Streams

@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mirai_py import codes, serial
+from mirai_py.bodies import Reference
 from mirai_py.cleanup import Surroundings
 from mirai_py.codes import KEY_SIZE
 from mirai_py.errors import describe
 from mirai_py.frames import Status, TaskFlag
+from mirai_py.shm import Lent
 from mirai_py.streams import Stream, own_drawing, seed_generators
 from mirai_py.timer import timer
 
@@ -176,6 +178,8 @@ class Evaluator:
 
     Attributes:
         custom: how objects of some classes travel back.
+        shares: the host can read the memory of this process.
+        lent: what of it the host may be reading.
     """
 
     def __init__(
@@ -190,6 +194,8 @@ class Evaluator:
         self.cache = cache
         self.namespace = namespace
         self.interrupt = interrupt or Interrupt()
+        self.shares = False
+        self.lent = Lent()
         self._cleanup = cleanup
         self._fetch = fetch
         self._around: Surroundings | None = None
@@ -241,7 +247,19 @@ class Evaluator:
             return Status.INTERRUPT, []
         except BaseException as error:
             return Status.ERROR, [describe(error, user_frames(error))]
-        return pack(value, self.custom)
+        return self.pack(value)
+
+    def pack(self, value: Any) -> tuple[Status, Parts]:
+        """Pack a value, or the error that it cannot be sent."""
+        try:
+            parts = serial.dumps(value, None, self.custom, share=self.shares)
+        except BaseException as error:
+            failure = TypeError(f"cannot serialise the result of type {type(value).__qualname__}: {error}")
+            return Status.ERROR, [describe(failure, [])]
+        if not isinstance(parts[0], Reference):
+            return Status.OK, parts
+        self.lent.lend(parts[0].holders)
+        return Status.SHARED, parts
 
     def _read(self, body: Buffer) -> tuple[Any, tuple[Any, ...], dict[str, Any], dict[str, Any] | None]:
         """The callable (or compiled source) and its arguments, fetching codes that are not here."""
@@ -275,12 +293,12 @@ class Evaluator:
         body = self.cache.body(key)
         kind = body[:1]
         if kind in (codes.REFERENCE, codes.SHARED):
-            return self.cache.shared(key, pickle.loads)
+            return self.cache.shared(key, serial.loads)
         if kind == codes.STEADY:
             return codes.renewed(self.cache.shared(key, pickle.loads))
         if kind == codes.SOURCE:
             return self.cache.shared(key, Source)
-        return pickle.loads(memoryview(body)[1:])
+        return serial.loads(memoryview(body)[1:])
 
     def _prepare(
         self,
@@ -400,20 +418,6 @@ class Source:
             namespace.update({k: v for k, v in scope.items() if k not in before or before[k] is not v})
             namespace.pop("__builtins__", None)
         return value
-
-
-def pack(value: Any, custom: Custom | None = None) -> tuple[Status, Parts]:
-    """Pack a value, or the error that it cannot be sent.
-
-    Args:
-        value: the value.
-        custom: how objects of some classes travel.
-    """
-    try:
-        return Status.OK, serial.dumps(value, None, custom)
-    except BaseException as error:
-        failure = TypeError(f"cannot serialise the result of type {type(value).__qualname__}: {error}")
-        return Status.ERROR, [describe(failure, [])]
 
 
 def user_frames(error: BaseException) -> list[traceback.FrameSummary]:

@@ -12,7 +12,9 @@ results pass through unread.
             code, then the length u64 of each page, then the codes, then the pages (see pages.py)
     PIECE   id of the first element u64, seconds of all f64, then a page of their values
     CANCEL, RECALL, RETURNED   ids u64; with the flag RANGES pairs of first and end
+    RELEASED   pairs of the number of a segment u64 and how often it is no longer used u64
     NEED    hashes of 16 bytes;  CODE  like the codes of a TASK
+    UNSHARED   the daemon cannot read the host's memory
     LEAVE   code u8;  REFUSE  text
     CHALLENGE, HELLO, INIT   see handshake.py
 """
@@ -63,6 +65,8 @@ class Kind(IntEnum):
     CHUNK = 16
     PIECE = 17
     PING = 18
+    RELEASED = 19
+    UNSHARED = 20
 
 
 class Status(IntEnum):
@@ -72,6 +76,7 @@ class Status(IntEnum):
     ERROR = 1
     INTERRUPT = 2
     CANCELED = 3
+    SHARED = 4  # it succeeded, and its value is in shared memory of the daemon
 
 
 class TaskFlag(IntEnum):
@@ -80,10 +85,13 @@ class TaskFlag(IntEnum):
     NONE = 0
     EVERYWHERE = 1
     MAP = 2
+    SHARED = 4  # its body refers to shared memory of the host
 
 
 # Flag of frames of ids: they are pairs of the first and the one behind the last.
 RANGES = 1
+# Flag of frames of elements or values: some refer to shared memory.
+SHARED = 1
 
 
 class Result(NamedTuple):
@@ -201,6 +209,7 @@ class Chunk(NamedTuple):
         keys: hashes of the function and of the constant arguments.
         codes: codes that the daemon does not know yet.
         pages: the elements, packed.
+        flags: SHARED or nothing.
     """
 
     base: int
@@ -210,12 +219,13 @@ class Chunk(NamedTuple):
     keys: tuple[bytes, bytes]
     codes: Sequence[tuple[bytes, bytes]]
     pages: Sequence[Buffer]
+    flags: int = 0
 
 
 def chunk(it: Chunk) -> Parts:
     """A CHUNK frame, as parts to send."""
     table = [
-        head(Kind.CHUNK, 0, len(it.pages)),
+        head(Kind.CHUNK, it.flags, len(it.pages)),
         _CHUNK.pack(it.base, it.first, it.skip, it.number, *it.keys, len(it.codes)),
         *(_CODE.pack(key, len(code)) for key, code in it.codes),
         struct.pack(f"<{len(it.pages)}Q", *map(len, it.pages)),
@@ -226,7 +236,7 @@ def chunk(it: Chunk) -> Parts:
     return [b"".join([*table, *it.pages])]
 
 
-def parse_chunk(frame: memoryview, count: int) -> Chunk:
+def parse_chunk(frame: memoryview, count: int, flags: int = 0) -> Chunk:
     """The parts of a CHUNK frame."""
     base, first, skip, number, function, constants, n_codes = _CHUNK.unpack_from(frame, HEADER_SIZE)
     table, at = _code_table(frame, HEADER_SIZE + _CHUNK.size, n_codes)
@@ -236,12 +246,12 @@ def parse_chunk(frame: memoryview, count: int) -> Chunk:
     for length in lengths:
         pages.append(frame[at : at + length])
         at += length
-    return Chunk(base, first, skip, number, (function, constants), codes, pages)
+    return Chunk(base, first, skip, number, (function, constants), codes, pages, flags)
 
 
-def piece(first: int, count: int, seconds: float, page: Parts) -> Parts:
+def piece(first: int, count: int, seconds: float, page: Parts, flags: int = 0) -> Parts:
     """A PIECE frame: values of elements that follow each other."""
-    table = head(Kind.PIECE, 0, count) + _PIECE.pack(first, seconds)
+    table = head(Kind.PIECE, flags, count) + _PIECE.pack(first, seconds)
     if sum(map(len, page)) >= JOINED_BYTES:
         return [table, *page]
     return [b"".join([table, *page])]

@@ -12,7 +12,6 @@ import concurrent.futures
 import contextlib
 import itertools
 import logging
-import os
 import queue
 import threading
 import time
@@ -21,6 +20,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mirai_py import serial
+from mirai_py.bodies import Reference
+from mirai_py.callbacks import callbacks
 from mirai_py.errors import CANCELED, MiraiError, MiraiInterrupt, raised, rebuild
 from mirai_py.frames import Buffer, Status
 from mirai_py.lifetime import check_process
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mirai_py")
 _registering = threading.Lock()
+# Held while a value in shared memory is read.
+reading = threading.RLock()
 _ids = itertools.count(1)
 _PENDING: Any = object()
 # More threads than this are never between looking up `_ids` and taking from it.
@@ -119,12 +122,18 @@ class Mirai:
         if self._outcome is None:
             return UNRESOLVED
         if self._value is _PENDING:
-            value = _read(self._outcome, self._body)
-            with _registering:
+            # What is in shared memory can be taken from there once.
+            with reading if isinstance(self._body, Reference) else contextlib.nullcontext():
                 if self._value is _PENDING:
-                    self._value = value
-                    self._body = b""
+                    self._read_value(self._outcome, self._body)
         return self._value
+
+    def _read_value(self, status: int, body: Buffer) -> None:
+        value = _read(status, body)
+        with _registering:
+            if self._value is _PENDING:
+                self._value = value
+                self._body = b""
 
     def done(self) -> bool:
         """Whether it is resolved."""
@@ -357,42 +366,6 @@ def end(future: asyncio.Future[None]) -> None:
     """End a future of asyncio that may be over."""
     if not future.done():
         future.set_result(None)
-
-
-class Callbacks:
-    """The library thread that runs the users' callbacks, in the order of completion."""
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        self._starting = threading.Lock()
-        self._started = False
-
-    def put(self, call: Callable[[], object]) -> None:
-        """Run `call()` on the thread, after those that were put before."""
-        self._calls.put(call)
-        if self._started:
-            return
-        with self._starting:
-            if not self._started:
-                self._started = True
-                threading.Thread(target=self._run, name="mirai_py-callbacks", daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            call = self._calls.get()
-            try:
-                call()
-            except BaseException:  # a SystemExit of a callback must not end the callbacks of all others
-                _log.exception("a callback failed")
-            del call  # else what it holds lives until the next one
-
-    def forget_thread(self) -> None:
-        """After a fork the thread is gone; the child starts anew."""
-        self.__init__()  # type: ignore[misc]
-
-
-callbacks = Callbacks()
-os.register_at_fork(after_in_child=callbacks.forget_thread)
 
 
 def unresolved(x: Any) -> bool:

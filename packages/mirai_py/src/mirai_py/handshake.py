@@ -31,7 +31,7 @@ class Identity:
     """Who a daemon is.
 
     `boot` tells whether two processes share a machine (and a pid space): the id that the kernel draws at boot
-    with the namespace of pids.
+    with the namespace of pids. `memory` lets the host try whether it can read the memory of the daemon.
     """
 
     pid: int
@@ -39,6 +39,7 @@ class Identity:
     boot: str
     python: str
     version: str
+    memory: str = ""
 
 
 def new_token() -> str:

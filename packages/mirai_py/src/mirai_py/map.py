@@ -11,8 +11,9 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
+from mirai_py.callbacks import callbacks
 from mirai_py.errors import MiraiError, MiraiMapError, raised
-from mirai_py.handles import LoopWaker, Mirai, awaited, callbacks, end
+from mirai_py.handles import LoopWaker, Mirai, awaited, end
 from mirai_py.outcomes import Listed
 from mirai_py.progress import progress_bar
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import nullcontext
 from functools import partial
 from itertools import repeat
 from operator import is_
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mirai_py import pages
 from mirai_py.errors import is_error_value
-from mirai_py.handles import Mirai, _read, _wait, stop_mirai, take_ids
+from mirai_py.handles import Mirai, _read, _wait, reading, stop_mirai, take_ids
 from nngsock import UNRESOLVED
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from mirai_py.frames import Buffer
 
+    Row = tuple[int, Buffer]  # status and packed value
     Watch = Callable[[int, int], object]
 
 
@@ -107,20 +109,27 @@ class _Block:
 
     __slots__ = ("body", "end", "first", "is_table", "rows")
 
-    def __init__(self, first: int, end: int, body: Buffer) -> None:
+    def __init__(self, first: int, end: int, body: Buffer, rows: Sequence[Row] | None) -> None:
         self.first = first
         self.end = end
         self.body = body
         self.is_table = pages.is_table(body)
-        self.rows: list[tuple[int, memoryview]] | None = None
+        self.rows: list[Row | None] | None = None if rows is None else list(rows)
 
     def read(self, index: int) -> tuple[int, list[Any]]:
         """The value at a position, with those that come along: the position of the first, and them."""
         if not self.is_table:
             return self.first, pages.items_of(self.body)
         if self.rows is None:
-            self.rows = pages.rows_of(self.body)
-        return index, [_read(*self.rows[index - self.first])]
+            self.rows = list(pages.rows_of(self.body))
+        row = self.rows[index - self.first]
+        return index, [] if row is None else [_read(*row)]
+
+    def forget(self, first: int, end: int) -> None:
+        """Let go of what has been read."""
+        if self.rows is not None:
+            for index in range(first, end):
+                self.rows[index - self.first] = None
 
 
 class _Element(Mirai):
@@ -182,9 +191,16 @@ class Outcomes:
         until = self._states.find(1, begin, end)
         return begin, end if until < 0 else until
 
-    def store(self, first: int, end: int, page: Buffer) -> int:
-        """Keep values as they came, except of what is resolved; gives how many."""
-        block = _Block(first, end, page)
+    def store(self, first: int, end: int, page: Buffer, rows: Sequence[Row] | None = None) -> int:
+        """Keep values as they came, except of what is resolved; gives how many.
+
+        Args:
+            first: position of the first.
+            end: the one behind the last.
+            page: the values.
+            rows: the same, where some of it is in shared memory.
+        """
+        block = _Block(first, end, page, rows)
         with self._lock:
             return self._put(first, end, block)
 
@@ -277,8 +293,10 @@ class Outcomes:
         value = self._values[index]
         if type(value) is not _Block:
             return value
-        first, found = value.read(index)
-        self._unfold(value, first, found)
+        # What is in shared memory can be taken from there once.
+        with reading if value.is_table else nullcontext():
+            if self._values[index] is value:
+                self._unfold(value, *value.read(index))
         return self._values[index]
 
     def _unfold(self, block: _Block, first: int, found: list[Any]) -> None:
@@ -288,10 +306,12 @@ class Outcomes:
         with self._lock:
             if all(map(is_, places[first:end], repeat(block))):
                 places[first:end] = found
-                return
-            for i, value in enumerate(found, first):
-                if places[i] is block:
-                    places[i] = value
+            else:
+                for i, value in enumerate(found, first):
+                    if places[i] is block:
+                        places[i] = value
+            if block.is_table:
+                block.forget(first, end)
 
     def failure_in(self, first: int, end: int) -> int | None:
         """Position of the first failure among resolved elements."""

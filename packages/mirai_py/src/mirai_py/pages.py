@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, Any
 
+from mirai_py.bodies import Reference, inlined
 from mirai_py.frames import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mirai_py.frames import Buffer, Parts
+    from mirai_py.shm import Lease, Segment
 
 PAGE_ITEMS = 256
 PAGE_BYTES = 1 << 15
@@ -52,10 +54,28 @@ def are_plain(items: Sequence[Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some elements, packed."""
+    """Some elements, packed.
+
+    Attributes:
+        holders: the shared memory that they refer to.
+        weight: bytes of it that are theirs alone.
+    """
 
     body: bytes
     count: int
+    holders: tuple[Segment | Lease, ...] = ()
+    weight: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return len(self.body) + self.weight
+
+    def inlined(self) -> bytes:
+        """Its bytes for a daemon that cannot read the memory of this process."""
+        if not self.holders:
+            return self.body
+        return b"".join(table([(status, inlined(body)) for status, body in rows_of(self.body)]))
 
 
 def packed(items: Iterable[Any], dump: Callable[[int, Any], Parts]) -> Iterator[Page]:
@@ -86,17 +106,25 @@ def _fit_a_list(items: Sequence[Any]) -> bool:
 
 
 def _tables(rows: Iterable[Row]) -> Iterator[Page]:
-    """Tables of about PAGE_BYTES; one that is larger has one item."""
+    """Tables of about PAGE_BYTES; one that is larger has one item, and so has one in shared memory."""
     taken: list[Row] = []
     size = 0
     for row in rows:
+        if isinstance(row[1][0], Reference):
+            reference = row[1][0]
+            if taken:
+                yield Page(b"".join(table(taken)), len(taken))
+                taken, size = [], 0
+            yield Page(b"".join(table([row])), 1, reference.holders, reference.weight)
+            continue
         length = sum(map(len, row[1]))
         if taken and size + length > PAGE_BYTES:
             yield Page(b"".join(table(taken)), len(taken))
             taken, size = [], 0
         taken.append(row)
         size += length
-    yield Page(b"".join(table(taken)), len(taken))
+    if taken:
+        yield Page(b"".join(table(taken)), len(taken))
 
 
 def table(rows: Sequence[Row]) -> Parts:

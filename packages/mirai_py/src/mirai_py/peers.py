@@ -9,7 +9,9 @@ from enum import Enum
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from mirai_py.bodies import Reference
 from mirai_py.frames import TaskFlag
+from mirai_py.shm import Lent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from mirai_py.handshake import Identity
     from mirai_py.outcomes import Outcomes
     from mirai_py.pages import Page
+    from mirai_py.shm import Lease, Segment
     from mirai_py.timer import Alarm
 
 # A daemon is believed to know this many codes; what is sent twice by mistake does no harm.
@@ -46,6 +49,7 @@ class Task:
     body: Parts
     size: int
     flags: int = TaskFlag.NONE
+    holders: tuple[Segment | Lease, ...] = ()
     peer: Peer | None = None
     barrier: Barrier | None = None
 
@@ -72,7 +76,7 @@ class Mapped:
     def of(cls, outcomes: Outcomes, codes: tuple[Code, ...], pages: list[Page]) -> Mapped:
         """Number and measure the pages."""
         starts = list(accumulate((page.count for page in pages), initial=0))
-        sizes = list(accumulate((len(page.body) for page in pages), initial=0))
+        sizes = list(accumulate((page.size for page in pages), initial=0))
         return cls(outcomes, codes, pages, starts, sizes)
 
     def size(self, first: int, end: int) -> int:
@@ -84,7 +88,7 @@ class Mapped:
         if number == len(self.pages):
             return self.sizes[-1]
         page = self.pages[number]
-        return self.sizes[number] + len(page.body) * (position - self.starts[number]) // page.count
+        return self.sizes[number] + page.size * (position - self.starts[number]) // page.count
 
     def _page_of(self, position: int) -> int:
         return bisect_right(self.starts, position) - 1
@@ -95,11 +99,11 @@ class Mapped:
         last = bisect_right(self.sizes, self.sizes[number] + size) - 1
         return min(end, self.starts[max(last, number + 1)])
 
-    def cut(self, first: int, end: int) -> tuple[int, list[bytes]]:
+    def cut(self, first: int, end: int) -> tuple[int, list[Page]]:
         """The pages that hold these elements, and how many of the first page come before them."""
         number = self._page_of(first)
         pages = self.pages[number : self._page_of(end - 1) + 1]
-        return first - self.starts[number], [page.body for page in pages]
+        return first - self.starts[number], pages
 
 
 @dataclass(slots=True, eq=False)
@@ -147,6 +151,9 @@ class Peer:
         ordered_out: it is to leave once it has nothing to do.
         patience: ends the connection if it does not introduce itself.
         local: its process, if this host started it.
+        shares: it and the host can read each other's memory.
+        lent: segments of the host that it may be using.
+        released: segments of its own that the host does not use any more, and how often it was told of each.
     """
 
     pipe: int
@@ -167,6 +174,9 @@ class Peer:
     ordered_out: bool = False
     patience: Alarm | None = None
     local: LocalProcess | None = None
+    shares: bool = False
+    lent: Lent = field(default_factory=Lent)
+    released: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def load(self) -> int:
@@ -175,7 +185,16 @@ class Peer:
 
     def news_of(self, codes: Iterable[Code]) -> dict[bytes, bytes]:
         """Those of these codes that it does not have; it is taken to have them from now on."""
-        return {code.key: code.body for code in codes if self.lacks(code)}
+        return {code.key: self.body_of(code) for code in codes if self.lacks(code)}
+
+    def body_of(self, code: Code) -> bytes:
+        """The bytes of a code as it can read them."""
+        if not isinstance(code.body, Reference):
+            return code.body
+        if not self.shares:
+            return code.inlined()
+        self.lent.lend(code.body.holders)
+        return code.body
 
     def lacks(self, code: Code) -> bool:
         """Whether it does not have this code; it is taken to have it from now on."""

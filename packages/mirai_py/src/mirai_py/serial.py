@@ -1,19 +1,17 @@
-"""Values to bytes and back: pickle protocol 5, large buffers beside the stream.
+"""Values to bytes and back: pickle protocol 5, by reference where that goes, else by value.
 
-A body is either a plain pickle (its first byte is 0x80) or, where buffers were offered out of band,
-`0x93 | n u32 | length of the pickle u64 | n lengths u64`, then the pickle and the buffers, each at a multiple
-of 16 bytes.
+What the bytes look like is told in bodies.py.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
-import struct
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mirai_py import byvalue
+from mirai_py.bodies import SHARED_BYTES, Offered, Reference, body_of, loads, share_view
 from mirai_py.byvalue import importable
 from mirai_py.codes import Code, Once, load_once
 from mirai_py.errors import MiraiSerializationError
@@ -22,13 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mirai_py.custom import Custom
-    from mirai_py.frames import Buffer, Parts
+    from mirai_py.frames import Parts
 
-_MARK = 0x93
-_LAYOUT = struct.Struct("<BxxxIQ")
-_ALIGN = 16
-# Below this a buffer is cheaper inside the stream than as a part of its own.
-OUT_OF_BAND = 1 << 15
+__all__ = ("dump_call", "dumps", "loads", "share", "unsendable")
+
+T = TypeVar("T")
 # Exact types that plain pickle handles and that cannot hold a function, class or `once` object.
 _PLAIN = frozenset({int, float, str, bytes, bool, type(None), complex})
 
@@ -88,7 +84,7 @@ class _ByValue(byvalue.Pickler):
         return super().reducer_override(obj)
 
 
-def dumps(value: Any, once: list[Code] | None, custom: Custom | None = None) -> Parts:
+def dumps(value: Any, once: list[Code] | None, custom: Custom | None = None, *, share: bool = True) -> Parts:
     """Pickle a value.
 
     Args:
@@ -96,70 +92,34 @@ def dumps(value: Any, once: list[Code] | None, custom: Custom | None = None) -> 
         once: takes the codes of the `once` objects met on the way, which then travel beside; None pickles
             them as what they hold.
         custom: how objects of some classes travel.
+        share: put what is large into shared memory, where it is to be had.
 
     Raises:
         Exception: whatever the value raises when it cannot be pickled.
     """
     if type(value) in _PLAIN and custom is None:
-        return [pickle.dumps(value, 5)]
-    buffers: list[pickle.PickleBuffer] = []
+        return _plain(value, share=share)
+    return body_of(*_pickled(value, once, custom), share=share)
 
-    def offer(buffer: pickle.PickleBuffer) -> bool:
-        with buffer.raw() as raw:
-            inside = raw.nbytes < OUT_OF_BAND
-        if not inside:
-            buffers.append(buffer)
-        return inside
 
+def _pickled(value: Any, once: list[Code] | None, custom: Custom | None) -> tuple[bytes, Offered]:
+    """The pickle of a value, and the buffers that it offered to leave out."""
+    offered = Offered()
     stream = io.BytesIO()
     try:
-        _ByReference(stream, offer, once, custom).dump(value)
+        _ByReference(stream, offered, once, custom).dump(value)
     except (_NeedsValue, pickle.PicklingError, AttributeError):
         stream = io.BytesIO()
-        buffers.clear()
+        offered = Offered()
         if once is not None:
             once.clear()
-        _ByValue(stream, offer, once, custom).dump(value)
-    return _framed(stream.getvalue(), buffers)
+        _ByValue(stream, offered, once, custom).dump(value)
+    return stream.getvalue(), offered
 
 
-def _framed(stream: bytes, buffers: Sequence[pickle.PickleBuffer]) -> Parts:
-    if not buffers:
-        return [stream]
-    raws = [buffer.raw() for buffer in buffers]
-    lengths = [raw.nbytes for raw in raws]
-    first = _LAYOUT.pack(_MARK, len(raws), len(stream)) + struct.pack(f"<{len(raws)}Q", *lengths)
-    parts: Parts = [first + bytes(-len(first) % _ALIGN) + stream + bytes(-len(stream) % _ALIGN)]
-    for raw in raws:
-        parts.append(raw)
-        if raw.nbytes % _ALIGN:
-            parts.append(bytes(-raw.nbytes % _ALIGN))
-    return parts
-
-
-def loads(body: Buffer) -> Any:
-    """Rebuild a value. Its arrays are writable and its own: the message is copied once.
-
-    Raises:
-        Exception: whatever the value raises when it cannot be rebuilt.
-    """
-    if not len(body) or body[0] != _MARK:
-        return pickle.loads(body)
-    view = memoryview(body)
-    _, count, length = _LAYOUT.unpack_from(view)
-    lengths = struct.unpack_from(f"<{count}Q", view, _LAYOUT.size)
-    at = _aligned(_LAYOUT.size + 8 * count)
-    stream = view[at : at + length]
-    at = _aligned(at + length)
-    buffers = []
-    for size in lengths:
-        buffers.append(bytearray(view[at : at + size]))
-        at = _aligned(at + size)
-    return pickle.loads(stream, buffers=buffers)
-
-
-def _aligned(at: int) -> int:
-    return at + (-at % _ALIGN)
+def _plain(value: Any, *, share: bool) -> Parts:
+    stream = pickle.dumps(value, 5)
+    return [stream] if len(stream) < SHARED_BYTES else body_of(stream, Offered(), share=share)
 
 
 def dump_call(
@@ -181,7 +141,7 @@ def dump_call(
         and _PLAIN.issuperset(map(type, args))
         and _PLAIN.issuperset(map(type, kwargs.values()))
     ):
-        return [pickle.dumps(call, 5)]
+        return _plain(call, share=True)
     try:
         return dumps(call, once, custom)
     except Exception as error:
@@ -204,3 +164,37 @@ def unsendable(
                 f"daemon: {cause}. Send what it is made of, or make it inside the task"
             )
     return MiraiSerializationError(f"the call cannot be sent to a daemon: {error}")
+
+
+def share(x: T) -> T:
+    """Put the buffers of an object into shared memory once, for any number of tasks.
+
+    The object can be used as before, but not changed in place: arrays that it holds are read-only here. Tasks
+    that get it, or parts of it, or return it, send a reference; they may write to their arrays, which changes
+    what no one else sees. Daemons that share no memory with this process get the bytes. The memory is freed
+    with its last user.
+
+    Args:
+        x: an object with large buffers, such as a numpy array or a container of them. What has none is given
+            back as it is, and so is everything where shared memory is not to be had.
+
+    Returns:
+        An equal object whose buffers are shared.
+
+    Raises:
+        MiraiSerializationError: `x` cannot be pickled.
+
+    Example:
+        >>> table = share({"x": bytes(10)})  # too small to matter
+        >>> with daemons(2):
+        ...     mirai_map(range(3), lambda i, t: len(t["x"]) + i, t=table).collect()
+        [10, 11, 12]
+    """
+    try:
+        stream, offered = _pickled(x, None, None)
+    except Exception as error:
+        raise unsendable([("`x`", x)], error, None) from error
+    if not offered.taken:
+        return x
+    (body,) = body_of(stream, offered, share=True, least=1)[:1]
+    return share_view(body) if isinstance(body, Reference) else x

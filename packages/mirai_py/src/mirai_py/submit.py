@@ -340,9 +340,9 @@ def _codes_of(
 ) -> tuple[Code, ...]:
     """The function, what its calls have in common, and the `once` objects of all."""
     more: list[Code] = []
-    body = b"".join(serial.dump_call(call.behind, call.named, common, more, custom))
+    body = serial.dump_call(call.behind, call.named, common, more, custom)
     distinct = {code.key: code for code in (*once, *more)}
-    return (code_of(call.f, custom), Code.of(CONSTANTS, body, "constants"), *distinct.values())
+    return (code_of(call.f, custom), Code.of_parts(CONSTANTS, body, "constants"), *distinct.values())
 
 
 def _submit_each(

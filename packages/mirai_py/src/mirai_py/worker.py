@@ -15,17 +15,19 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import nngsock
-from mirai_py import codes, frames, handshake
+from mirai_py import codes, frames, handshake, shm
+from mirai_py.bodies import is_shared, leased
 from mirai_py.chunks import FLUSH_SECONDS, Running
 from mirai_py.custom import Custom
 from mirai_py.encryption import is_trust, trust_of
 from mirai_py.errors import MiraiException
 from mirai_py.evaluate import Evaluator, Interrupt, is_traced
-from mirai_py.frames import Kind, Result, Status
+from mirai_py.frames import Kind, Result, Status, TaskFlag
 from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
 from mirai_py.liveness import keep_alive, port_of
 from mirai_py.record import Record
@@ -50,6 +52,7 @@ HANDSHAKE_SECONDS = 10.0
 # An idle limit shorter than the time to get a first task must not make workers come and go.
 FIRST_TASK_SECONDS = 5.0
 LEAVE_SECONDS = 1.0
+LENT_LEAVE_SECONDS = 30.0
 KILL_SECONDS = 2.0
 # So many frames may be under way to the host before the daemon waits for it.
 SEND_BUFFER = 64
@@ -330,7 +333,9 @@ class _Worker:
         return True
 
     def _await_leave_ok(self) -> None:
-        deadline = time.monotonic() + LEAVE_SECONDS
+        # Values that the host has not taken from here would be gone.
+        seconds = LENT_LEAVE_SECONDS if len(self._evaluator.lent) else LEAVE_SECONDS
+        deadline = time.monotonic() + seconds
         while (remaining := deadline - time.monotonic()) > 0:
             try:
                 if self._state.wakes.get(timeout=remaining) != _Wake.WORK:
@@ -350,10 +355,12 @@ class _Worker:
                 break
             if isinstance(entry, Running):
                 if self._run_chunk(entry):
+                    del entry  # an idle daemon holds nothing of the host's memory
                     continue
                 self._finish()
                 return False
             result = self._run(*entry)
+            del entry
             with self._done_lock:
                 if self._state.pending is pending:  # else its host is gone, and the next has ids of its own
                     self._done.append(result)
@@ -395,7 +402,9 @@ class _Worker:
 
     def _hold_back(self, result: Result) -> None:
         """Let a result wait for the others of its batch; not for long, and where it outlives this process."""
-        if self._record is not None and not self._record.keep(result):
+        if result.status == Status.SHARED:
+            self._flush()  # were this process to end, its memory would be gone
+        elif self._record is not None and not self._record.keep(result):
             # No room: what is left is begun when the host has these, and has said so by sending it again.
             self._give_back({e[0] for e in list(self._state.pending) if not isinstance(e, Running)})
         else:
@@ -469,11 +478,12 @@ class _Worker:
             self._accept(*frames.parse_tasks(frame, count))
             return
         if kind == Kind.CHUNK:
-            self._accept_chunk(frames.parse_chunk(frame, count))
+            self._accept_chunk(frames.parse_chunk(frame, count, flags))
             return
         if kind == Kind.CHALLENGE:
             state.nonce = secrets.token_bytes(handshake.NONCE_SIZE)
-            self._post(handshake.hello(self._token, frame, state.nonce, handshake.identity()))
+            me = replace(handshake.identity(), memory=shm.own_probe())
+            self._post(handshake.hello(self._token, frame, state.nonce, me))
             return
         if kind == Kind.INIT:
             self._initialised(frame)
@@ -493,9 +503,11 @@ class _Worker:
         elif kind == Kind.RECALL:
             self._give_back(set(frames.parse_ids(frame, count)))
         elif kind == Kind.CODE:
-            for key, body in frames.parse_codes(frame, count):
-                self._cache.add(key, body)
+            self._add_codes(frames.parse_codes(frame, count))
             state.code_came.set()
+        elif kind == Kind.RELEASED:
+            for number, times in frames.parse_ranges(frame, count):
+                self._evaluator.lent.take_back(number, times)
         elif kind == Kind.LEAVE_OK:
             state.wakes.put(_Wake.LEAVE_OK)
         elif kind == Kind.EXIT:
@@ -503,19 +515,33 @@ class _Worker:
 
     def _accept(self, new_codes: Iterable[tuple[bytes, bytes]], entries: Sequence[Entry]) -> None:
         self._add_codes(new_codes)
-        if not self._enter(entries):
+        unreadable = not self._evaluator.shares and any(flags & TaskFlag.SHARED for _, flags, _ in entries)
+        if unreadable or not self._enter([self._leased(*entry) for entry in entries]):
             self._post(frames.ids(Kind.RETURNED, [task for task, _, _ in entries]))
 
     def _accept_chunk(self, chunk: frames.Chunk) -> None:
         self._add_codes(chunk.codes)
-        running = Running(chunk)
-        if self._enter([running]):
-            return
-        self._post(frames.ranges(Kind.RETURNED, [(running.first, running.end)]))
+        unreadable = not self._evaluator.shares and chunk.flags & frames.SHARED
+        if unreadable or not self._enter([Running(chunk, self._told)]):
+            self._post(frames.ranges(Kind.RETURNED, [(chunk.first, chunk.first + chunk.number)]))
+
+    def _leased(self, task: int, flags: int, body: memoryview) -> Entry:
+        """A task, with what it needs of the host's memory for as long as it is used."""
+        if flags & TaskFlag.SHARED:
+            body = memoryview(leased(body, self._told, head=codes.KEY_SIZE))
+        return task, flags, body
+
+    def _told(self, number: int, times: int) -> None:
+        """Memory of the host is not used any more."""
+        with suppress(nngsock.NngError):  # the host is gone
+            self._post(frames.ranges(Kind.RELEASED, [(number, times)]))
 
     def _add_codes(self, new_codes: Iterable[tuple[bytes, bytes]]) -> None:
         for key, body in new_codes:
-            self._cache.add(key, body)
+            if not is_shared(memoryview(body)[1:]):
+                self._cache.add(key, body)
+            elif self._evaluator.shares:  # else it is asked for, and comes as bytes
+                self._cache.add(key, leased(body, self._told, head=1))
 
     def _enter(self, entries: Sequence[Entry | Running]) -> bool:
         """Hand work to the main thread; False if this daemon is leaving."""
@@ -574,7 +600,14 @@ class _Worker:
             self._state.settings = pickle.loads(settings)
             if (port := port_of(self._url)) is not None:
                 keep_alive(port)
+            self._agree_on_memory(self._state.settings.get("memory", ""))
         self._state.connected.set()
+
+    def _agree_on_memory(self, probe: str) -> None:
+        """The host can read the memory of this process, if it gives its own probe; see about the reverse."""
+        self._evaluator.shares = bool(probe) and shm.can_read(probe)
+        if probe and not self._evaluator.shares:
+            self._post([frames.head(Kind.UNSHARED)])
 
     def _on_pipe(self, event: str, _pipe: int) -> None:
         if event == "remove":
@@ -590,6 +623,7 @@ class _Worker:
             if state.chunk is not None:
                 state.chunk.drop()
                 state.chunk = None
+        self._evaluator.lent.clear()
         if self._autoexit is False:
             return
         self._interrupt.end()

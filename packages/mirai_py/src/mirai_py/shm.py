@@ -1,0 +1,496 @@
+"""Memory that processes of one machine share, so that large values do not pass through a socket.
+
+Its owner writes a value to a *segment* (a memfd: it has no name, and is gone with its last user, whoever dies
+and however). The other side opens it as /proc/PID/fd/N and maps it copy-on-write: what it reads is there once
+for all, what it writes is its own. A *lease* stands for that use; when the last array that lives in it is
+gone, the owner is told and uses the segment again, for the first touch of memory costs more than the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import logging
+import mmap
+import os
+import secrets
+import sys
+import threading
+import weakref
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mirai_py.callbacks import callbacks
+from mirai_py.timer import timer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mirai_py.frames import Buffer
+
+    Told = Callable[[int, int], object]  # id of a segment, and how many leases of it have ended
+
+_log = logging.getLogger("mirai_py")
+
+SUPPORTED = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
+NAME = "mirai_py-segment"
+# Segments that nobody uses are kept for the next value, so many bytes of them, and for so long.
+POOL_BYTES = 1 << 30
+POOL_SECONDS = 3.0
+_PROBE_SIZE = 16
+_PART = 1 << 22
+# The mmap of Python keeps a descriptor open for each mapping, unless it is told not to.
+_NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+_ids = itertools.count(1)
+
+
+class Place(NamedTuple):
+    """Where a segment is found: process, descriptor, number, and the bytes that are used of it."""
+
+    pid: int
+    fd: int
+    id: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Memory:
+    """Memory that segments are made of, one after the other.
+
+    Attributes:
+        capacity: bytes of it that have been touched, or will be by its first use.
+        fd: its descriptor.
+        mapped: where it is mapped, from its second use on: writing there is the quickest way.
+    """
+
+    capacity: int
+    fd: int
+    mapped: mmap.mmap | None = field(default=None, compare=False)
+
+    def close(self) -> None:
+        """Give it back to the system."""
+        if self.mapped is not None:
+            self.mapped.close()
+        os.close(self.fd)
+
+
+class Segment:
+    """Memory of this process that others may map. Once nobody holds it, it serves for the next value."""
+
+    __slots__ = ("__weakref__", "_memory", "id", "size")
+
+    def __init__(self, memory: Memory, size: int) -> None:
+        self._memory = memory
+        self.id = next(_ids)
+        self.size = size
+        _live[self.id] = self
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor."""
+        return self._memory.fd
+
+    @property
+    def place(self) -> Place:
+        """Where others find it."""
+        return Place(os.getpid(), self.fd, self.id, self.size)
+
+    def write(self, at: int, data: Buffer) -> None:
+        """Copy bytes there.
+
+        Raises:
+            OSError: there is no memory.
+        """
+        try:
+            self._write(at, memoryview(data).cast("B"))
+        except OSError:
+            self._memory = Memory(0, self.fd)  # not all of it was touched
+            raise
+
+    def _write(self, at: int, view: memoryview) -> None:
+        mapped = self._memory.mapped
+        while view:
+            # In parts: to copy into a mapping holds the interpreter.
+            part = view[:_PART]
+            if mapped is not None:
+                mapped[at : at + len(part)] = part
+                written = len(part)
+            else:
+                written = os.pwrite(self.fd, view, at)
+            view = view[written:]
+            at += written
+
+    def read(self, at: int, length: int) -> bytearray:
+        """A copy of bytes from there."""
+        return _read(self.fd, at, length)
+
+    def disown(self) -> None:
+        """In a forked child: it is the parent's."""
+        self._memory.close()
+        self._memory = Memory(0, -1)
+
+    def __del__(self) -> None:
+        pool.give_back(self._memory)
+
+
+_live: weakref.WeakValueDictionary[int, Segment] = weakref.WeakValueDictionary()
+
+
+def _read(fd: int, at: int, length: int) -> bytearray:
+    data = bytearray(length)
+    view = memoryview(data)
+    while view:
+        number = os.preadv(fd, [view], at)
+        if not number:
+            raise OSError(errno.EIO, "shared memory is shorter than was said")
+        view = view[number:]
+        at += number
+    return data
+
+
+class Pool:
+    """The memory of this process that no segment uses."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free: list[Memory] = []
+        self._returned: deque[Memory] = deque()
+        self._open = 0
+        self._alarm_set = False
+        self._ready = False
+
+    def take(self, size: int) -> Segment:
+        """A segment of so many bytes, of memory that was used before if there is some.
+
+        Raises:
+            OSError: there is no memory, or there are too many segments.
+        """
+        if not self._ready:
+            self._ready = True
+            callbacks.put(_nothing)  # its thread must run before anything is given back
+        with self._lock:
+            self._collect()
+            # The smallest that is large enough, else the largest, which grows.
+            fits = [memory for memory in self._free if memory.capacity >= size]
+            found = min(fits) if fits else max(self._free, default=None)
+            if found is not None:
+                self._free.remove(found)
+            else:
+                found = self._new()
+        try:
+            return Segment(_fitted(found, size), size)
+        except OSError:
+            self.give_back(found)
+            raise
+
+    def _new(self) -> Memory:
+        if self._open >= _descriptors() // 8:
+            raise OSError(errno.EMFILE, "too many segments of shared memory")
+        fd = os.memfd_create(NAME, os.MFD_CLOEXEC)
+        self._open += 1
+        return Memory(0, fd)
+
+    def give_back(self, memory: Memory) -> None:
+        """Take back what nobody uses; from any thread, also from the garbage collector."""
+        if memory.fd < 0:  # the parent's, from which this process was forked
+            return
+        self._returned.append(memory)
+        if not sys.is_finalizing():
+            callbacks.put(self._tidy)
+
+    def _collect(self) -> None:
+        while self._returned:
+            self._free.append(self._returned.popleft())
+
+    def _tidy(self) -> None:
+        with self._lock:
+            self._collect()
+            self._free.sort()
+            while self._free and sum(memory.capacity for memory in self._free) > POOL_BYTES:
+                self._close_largest()
+            if self._free and not self._alarm_set:
+                self._alarm_set = True
+                timer.after(POOL_SECONDS, self.drain)
+
+    def drain(self) -> None:
+        """Give back to the system what nobody uses."""
+        with self._lock:
+            self._alarm_set = False
+            self._collect()
+            while self._free:
+                self._close_largest()
+
+    def _close_largest(self) -> None:
+        self._free.pop().close()
+        self._open -= 1
+
+    def forget(self) -> None:
+        """In a forked child: let go of the parent's memory."""
+        unused = [*self._free, *self._returned]
+        self.__init__()  # type: ignore[misc]
+        for memory in unused:
+            memory.close()
+        for segment in list(_live.values()):
+            segment.disown()
+
+
+def _fitted(memory: Memory, size: int) -> Memory:
+    """The same memory, large enough; mapped if its pages exist, so that mapping them costs nothing."""
+    if memory.capacity < size:
+        os.ftruncate(memory.fd, size)
+        if memory.mapped is not None:
+            memory.mapped.close()
+        return Memory(size, memory.fd)
+    if memory.mapped is not None:
+        return memory
+    flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+    return Memory(memory.capacity, memory.fd, mmap.mmap(memory.fd, memory.capacity, flags=flags))
+
+
+def _nothing() -> None:
+    """Be called."""
+
+
+def _descriptors() -> int:
+    """How many files this process may have open."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else soft
+
+
+pool = Pool()
+os.register_at_fork(after_in_child=pool.forget)
+
+
+class Mapping(mmap.mmap):
+    """A mapped segment, which holds on to what it maps."""
+
+    holder: Segment | Lease
+    _count = 0
+
+    @classmethod
+    def of(cls, fd: int, size: int, holder: Segment | Lease, access: int = mmap.ACCESS_COPY) -> Mapping:
+        """Map the first `size` bytes."""
+        mapping = cls(fd, size, access=access, **_NO_DESCRIPTOR)
+        mapping.holder = holder
+        Mapping._count += 1
+        return mapping
+
+    @classmethod
+    def are_many(cls) -> bool:
+        """Whether more of them would leave too few descriptors to others."""
+        return not _NO_DESCRIPTOR and cls._count >= _descriptors() // 4
+
+    def __del__(self) -> None:
+        Mapping._count -= 1
+
+
+class Lease:
+    """The use of a segment of another process. Its end is told to the owner.
+
+    Args:
+        place: where the segment is.
+        told: called, on a library thread, with the number of the segment and how often it was leased.
+    """
+
+    __slots__ = ("__weakref__", "_ready", "_told", "place", "times")
+
+    def __init__(self, place: Place, told: Told) -> None:
+        self.place = place
+        self.times = 1
+        self._told = told
+        self._ready: memoryview | None = None
+
+    def prepare(self) -> None:
+        """Map it now: its owner may be gone when it is read.
+
+        Raises:
+            OSError: it is gone already.
+        """
+        self._ready = self._map()
+
+    def take(self) -> memoryview:
+        """The memory, as new: what is written to it is seen by nobody else."""
+        ready, self._ready = self._ready, None
+        return self._map() if ready is None else ready
+
+    def _map(self) -> memoryview:
+        fd = _opened(self.place)
+        try:
+            if not Mapping.are_many():
+                with contextlib.suppress(OSError):  # too many mappings, or no descriptor
+                    return memoryview(Mapping.of(fd, self.place.size, self))
+            return memoryview(_read(fd, 0, self.place.size))
+        finally:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            callbacks.put(partial(self._told, self.place.id, self.times))
+
+
+_leases: weakref.WeakValueDictionary[tuple[int, int], Lease] = weakref.WeakValueDictionary()
+_leasing = threading.Lock()
+
+
+def _opened(place: Place) -> int:
+    path = f"/proc/{place.pid}/fd/{place.fd}"
+    if not str(Path(path).readlink()).startswith(f"/memfd:{NAME}"):
+        raise FileNotFoundError(errno.ENOENT, "the shared memory of this value is gone", path)
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def lease(place: Place, told: Told) -> Lease:
+    """Use a segment of another process, for as long as this is held."""
+    with _leasing:
+        found = _leases.get((place.pid, place.id))
+        if found is not None:
+            found.times += 1
+            return found
+        made = _leases[place.pid, place.id] = Lease(place, told)
+        return made
+
+
+def memory_at(place: Place) -> memoryview:
+    """The memory of a segment: one of this process, or one that is leased.
+
+    Raises:
+        OSError: it is gone.
+    """
+    if place.pid == os.getpid():
+        segment = _live[place.id]
+        return memoryview(Mapping.of(segment.fd, place.size, segment))
+    return _leases[place.pid, place.id].take()
+
+
+def segment_of(place: Place) -> Segment:
+    """A segment of this process."""
+    return _live[place.id]
+
+
+class Lent:
+    """Segments that another process may be using: they are held until it says that it does not."""
+
+    def __init__(self) -> None:
+        self._segments: dict[int, tuple[Segment, int]] = {}
+        self._lock = threading.Lock()
+
+    def lend(self, holders: Sequence[Segment | Lease]) -> None:
+        """Hold these; what is only leased is not ours to lend."""
+        with self._lock:
+            for segment in holders:
+                if isinstance(segment, Segment):
+                    _, times = self._segments.get(segment.id, (segment, 0))
+                    self._segments[segment.id] = (segment, times + 1)
+
+    def take_back(self, number: int, times: int) -> None:
+        """Hold one no longer, once it was taken back as often as it was lent."""
+        with self._lock:
+            segment, before = self._segments.pop(number, (None, 0))
+            if segment is not None and before > times:
+                self._segments[number] = (segment, before - times)
+
+    def clear(self) -> None:
+        """The other process is gone."""
+        with self._lock:
+            self._segments.clear()
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+
+# -- who may share
+
+
+def _new_probe() -> str:
+    try:
+        segment = pool.take(_PROBE_SIZE)
+        nonce = secrets.token_bytes(_PROBE_SIZE)
+        segment.write(0, nonce)
+    except OSError as error:
+        warn_of_shortage(error)
+        return ""
+    _probes.append(segment)  # for the life of the process: 16 bytes, one descriptor
+    return f"{os.getpid()}:{segment.fd}:{nonce.hex()}"
+
+
+_probes: list[Segment] = []
+_probe = ""
+_probing = threading.Lock()
+
+
+def own_probe() -> str:
+    """What tells another process whether it can read memory of this one; empty if that is never so."""
+    global _probe
+    if not SUPPORTED:
+        return ""
+    with _probing:
+        if not _probe.startswith(f"{os.getpid()}:"):
+            _probe = _new_probe()
+        return _probe
+
+
+def can_read(probe: str) -> bool:
+    """Whether this process can read the memory of the one that made this probe.
+
+    That it seems to be on the same machine does not prove it: containers have numbers of their own.
+    """
+    try:
+        pid, fd, nonce = probe.split(":")
+        opened = _opened(Place(int(pid), int(fd), 0, _PROBE_SIZE))
+    except (OSError, ValueError):
+        return False
+    try:
+        return _read(opened, 0, _PROBE_SIZE).hex() == nonce
+    except OSError:
+        return False
+    finally:
+        os.close(opened)
+
+
+_warned = False
+
+
+def warn_of_shortage(error: OSError) -> None:
+    """Say once that values travel through the socket instead."""
+    global _warned
+    if not _warned:
+        _warned = True
+        _log.warning("no shared memory is to be had (%s): large values are copied instead", error)
+
+
+# -- what is in shared memory already
+
+
+_shared: weakref.WeakValueDictionary[int, Mapping] = weakref.WeakValueDictionary()
+
+
+def view_shared(segment: Segment) -> memoryview:
+    """The memory of a segment of this process, read-only; what lies in it is found by `find_shared`."""
+    from mirai_py.address import address_of
+
+    mapping = Mapping.of(segment.fd, segment.size, segment, mmap.ACCESS_READ)
+    _shared[address_of(mapping)] = mapping
+    return memoryview(mapping)
+
+
+def find_shared(buffers: Sequence[memoryview]) -> list[tuple[Segment, int] | None]:
+    """For each buffer the segment and the position in it, if it lies in one that `view_shared` gave."""
+    if not _shared:
+        return [None] * len(buffers)
+    from mirai_py.address import address_of
+
+    ranges = [(start, start + len(mapping), mapping.holder) for start, mapping in _shared.items()]
+    return [_found(address_of(buffer), buffer.nbytes, ranges) for buffer in buffers]
+
+
+def _found(address: int, length: int, ranges: Sequence[tuple[int, int, Any]]) -> tuple[Segment, int] | None:
+    for start, end, segment in ranges:
+        if start <= address and address + length <= end:
+            return segment, address - start
+    return None
