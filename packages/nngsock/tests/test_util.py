@@ -87,5 +87,14 @@ def test_ip_addr_names_interfaces_without_loopback():
 
 def test_is_nano_knows_the_connections(make_socket, make_url):
     s = make_socket("req", listen=make_url())
-    assert all(map(nngsock.is_nano, (s, nngsock.context(s), s.listener[0])))
-    assert not nngsock.is_nano(nngsock.cv())
+    monitor = nngsock.monitor(s, nngsock.cv())
+    assert all(map(nngsock.is_nano, (s, nngsock.context(s), s.listener[0], monitor)))
+    with nngsock.nano("pair") as nano:
+        assert nngsock.is_nano(nano)
+    assert not any(map(nngsock.is_nano, (nngsock.cv(), nngsock.recv_aio(s), "socket")))
+
+
+def test_is_nano_knows_servers():
+    pytest.importorskip("aiohttp")
+    assert nngsock.is_nano(nngsock.http_server("http://127.0.0.1:0"))
+    assert not nngsock.is_nano(nngsock.handler("/", str))
