@@ -69,6 +69,27 @@ def test_a_death_in_a_task_costs_that_task_alone(scheme, fresh, start, gate):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+def test_of_tasks_that_travelled_together_none_runs_twice(scheme, fresh, start, gate, tmp_path):
+    """What a daemon elsewhere had begun when it died is not known here."""
+    daemons(url=needs(scheme), compute=fresh)
+    start(fresh)
+    mirai_py.mirai_map(range(200), abs, _compute=fresh).collect()  # by now they are known to be short
+    ran = tmp_path / "ran"
+    note = "open(ran, 'a').write(f'{i} ')"
+    before = [mirai(note, i=i, ran=str(ran), _compute=fresh) for i in range(100)]
+    stuck = mirai(gate.task, gate.argument, _compute=fresh)
+    behind = [mirai(note, i=i, ran=str(ran), _compute=fresh) for i in range(100, 200)]
+    (pid,) = gate.wait()
+    os.kill(pid, signal.SIGKILL)
+    assert stuck.collect() == 19
+    start(fresh)
+    values = mirai_py.collect_mirai([*before, *behind])
+    times = ran.read_text().split()
+    assert len(times) == len({*times})
+    assert {str(i) for i, value in enumerate(values) if value != 19} <= {*times}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_stopped_one_keeps_its_task_until_it_goes_on(scheme, fresh, start, gate):
     daemons(url=needs(scheme), compute=fresh)
     start(fresh, 2)
