@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -283,6 +284,7 @@ def test_an_argument_that_the_daemon_cannot_read_is_an_error_that_names_the_caus
     value = mirai(lambda x: x, Strange(), _compute=one).collect()
     assert value.condition_class[0] == "ModuleNotFoundError"
     assert "no_such_module_here" in value.message
+    assert f"while reading the task on {socket.gethostname()}, pid {pid_of(one)}" in value.traceback
 
 
 def test_a_result_that_cannot_be_sent_is_an_error_that_names_its_type(one):

@@ -201,3 +201,12 @@ def test_bad_options_are_named(options, error):
         check_options(options)
     with pytest.raises(error):
         mirai_py.daemon("inproc://nowhere", **options)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of processes are set on Linux only")
+def test_a_daemon_is_named_in_lists_of_processes_and_keeps_its_command_line(one):
+    name, command = mirai_py.mirai(
+        "[open(f'/proc/self/{file}').read() for file in ('comm', 'cmdline')]", _compute=one
+    ).collect()
+    assert name == "mirai-daemon\n"
+    assert "mirai_py.daemon(" in command

@@ -25,6 +25,7 @@ from mirai_py import byvalue
 from mirai_py.bodies import Offered, Reference, body_of, inlined, loads
 from mirai_py.byvalue import importable
 from mirai_py.errors import MiraiSerializationError
+from mirai_py.oversize import warn_of_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -225,6 +226,7 @@ def _make(call: Any, custom: Custom | None) -> Code:
         code = Code.of(REFERENCE, content, name)
         _remember(call, code, None)
         return code
+    warn_of_size(call, name, len(content))
     state = _state_of(call) if isinstance(call, types.FunctionType) else None
     steady = state is not None and _is_steady(call, state)
     code = Code.of(STEADY if steady else VALUE, content, name)

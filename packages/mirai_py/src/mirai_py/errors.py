@@ -111,7 +111,8 @@ class MiraiError(MiraiException):
         """The remote traceback as text, in Python's own layout."""
         frames = "".join(traceback.format_list(list(self.stack_trace)))
         head = "Traceback (most recent call last, at the daemon):\n" if frames else ""
-        return f"{head}{frames}{self}"
+        notes = "".join(f"\n{note}" for note in self._attributes.get("__notes__") or ())
+        return f"{head}{frames}{self}{notes}"
 
     def __getattr__(self, name: str) -> Any:
         attributes = self.__dict__.get("_attributes", {})

@@ -194,7 +194,8 @@ def kept_generators() -> Iterator[None]:
     numpy = sys.modules.get("numpy")
     numpy_state = None if numpy is None else numpy.random.get_state()
     try:
-        yield
+        with own_drawing():
+            yield
     finally:
         random.setstate(state)
         if numpy_state is not None:

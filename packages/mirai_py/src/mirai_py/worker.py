@@ -17,6 +17,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nngsock
@@ -244,6 +245,7 @@ class _Worker:
         nngsock.set_opt(self._socket, "send-buffer", SEND_BUFFER)
         nngsock.on_pipe(self._socket, self._on_pipe)
         nngsock.on_message(self._socket, self._received)
+        before = _name_process("mirai-daemon")
         try:
             start = True if asyncdial else None
             nngsock.dial(self._socket, self._url, tls=self._trust, autostart=start, fail="error")
@@ -255,6 +257,7 @@ class _Worker:
         finally:
             self._interrupt.uninstall()
             nngsock.close(self._socket)
+            _name_process(before)
 
     def _traced(self) -> AbstractContextManager[object]:
         """Spans tell when this daemon came and went, if OpenTelemetry is used here from the start."""
@@ -678,6 +681,17 @@ def _restore_variable(name: str, before: str | None) -> None:
     os.environ.pop(name, None)
     if before is not None:
         os.environ[name] = before
+
+
+def _name_process(name: str) -> str:
+    """Show another name in lists of processes, where the system allows; gives the name before."""
+    try:
+        comm = Path("/proc/self/comm")
+        before = comm.read_text(encoding="utf-8", errors="replace").strip()
+        comm.write_text(name, encoding="utf-8")
+    except OSError:
+        return name
+    return before
 
 
 def _redirect(output: bool | str) -> None:
