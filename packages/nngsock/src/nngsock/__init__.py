@@ -57,6 +57,7 @@ from nngsock.sockets import Context, Socket, context, socket
 from nngsock.stats import stat
 from nngsock.status import status_code
 from nngsock.stdio import read_stdin, write_stdout
+from nngsock.stream import Stream, stream
 from nngsock.sync import (
     ConditionVariable,
     cv,
@@ -131,6 +132,7 @@ __all__ = (
     "SerialConfig",
     "Server",
     "Socket",
+    "Stream",
     "StreamConnection",
     "TlsConfig",
     "WsConnection",
@@ -203,6 +205,7 @@ __all__ = (
     "status_code",
     "stop_aio",
     "stop_request",
+    "stream",
     "subscribe",
     "survey_time",
     "tls_config",

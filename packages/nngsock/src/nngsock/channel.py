@@ -50,6 +50,7 @@ class Channel:
     )
 
     gate: Gate
+    waits = False  # whether it does if it is not said
 
     def __init__(self, handle: Any, protocol: str, socket: Channel | None = None) -> None:
         self.handle = handle
@@ -105,6 +106,10 @@ class Channel:
             if message is not None:
                 operation.result = ECANCELED
                 self._keep(message)
+
+    def give_back(self, message: Any) -> None:
+        """Free a message that could not be sent."""
+        free(message)
 
     def _keep(self, message: Any) -> None:
         operation = Operation(self.gate, message, 0, sending=False)

@@ -45,6 +45,7 @@ ENOFILES: Final = 21
 EWRITEONLY: Final = 25
 ECRYPTO: Final = 26
 EBADTYPE: Final = 30
+ECONNSHUT: Final = 31
 ESYSERR: Final = 0x10000000  # plus an errno
 
 

@@ -57,7 +57,7 @@ MAX_NAME_SIZE: Final = 63  # NNG writes a longer socket-name over its neighbours
 TOPIC_OPTIONS: Final = ("sub:subscribe", "sub:unsubscribe")
 CODEC_OPTIONS: Final = ("serializer", "serial")
 ENDPOINTS: Final = ("dialer", "listener")
-KINDS: Final = ("socket", "ctx", *ENDPOINTS)
+KINDS: Final = ("socket", "ctx", "stream", *ENDPOINTS)
 
 
 def opt(x: Any, name: str, *value: Any) -> Any:
@@ -127,6 +127,8 @@ def set_opt(x: T, name: str, value: Any) -> T:
     if name == "tls-config":
         _endpoint(x, name).use_tls(value)
         return x
+    if name == "ws:response-headers":
+        raise exception_for(ENOTSUP, f"NNG 1.11 crashes on option {name!r}")
     kind = _type_of(name)
     if isinstance(value, SerialConfig | dict | list):
         raise TypeError(f"type of `value` not supported: {value!r} for option {name!r}")

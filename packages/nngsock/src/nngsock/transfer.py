@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nngsock.aio import RecvAio, SendAio
-from nngsock.channel import Connection, channel_of, take
+from nngsock.channel import Channel, Connection, channel_of, take
 from nngsock.errors import ErrorValue
-from nngsock.message import free
 from nngsock.modes import receive_mode, send_mode
 from nngsock.operation import DEFAULT
 from nngsock.sync import ConditionVariable
@@ -21,7 +20,7 @@ def send(
     """Send one message.
 
     Args:
-        con: A socket or context.
+        con: A socket, context or stream.
         data: Any object in mode "serial"; a scalar, homogeneous list, array, bytes-like or None in mode
             "raw"; an iterable of bytes-likes, written one after another, in mode "parts".
         mode: "serial" or 1, "raw" or 2, "parts".
@@ -38,11 +37,11 @@ def send(
         (0, {'x': 1})
     """
     channel = channel_of(con)
-    timeout = _timeout("block", block)
+    timeout = _timeout(channel, block)
     message = channel.encode(send_mode(mode), data, pipe)
     result = channel.try_send(message) if timeout is None else channel.send_waiting(message, timeout)
     if result:
-        free(message)
+        channel.give_back(message)
     return ErrorValue(result) if result else 0
 
 
@@ -50,7 +49,7 @@ def recv(con: Connection, mode: str | int = "serial", block: bool | float | None
     """Receive one message.
 
     Args:
-        con: A socket or context.
+        con: A socket, context or stream.
         mode: What the message is: "serial" (unpickles: only from peers you trust), "character", "complex",
             "double", "integer", "logical", "numeric", "raw", "string", by name or by number from 1 in
             that order, or "buffer": a read-only memoryview, of NNG's own memory where that saves a copy.
@@ -64,7 +63,7 @@ def recv(con: Connection, mode: str | int = "serial", block: bool | float | None
     """
     channel = channel_of(con)
     name = receive_mode(mode)
-    timeout = _timeout("block", block)
+    timeout = _timeout(channel, block)
     result, message = channel.try_receive() if timeout is None else channel.receive_waiting(timeout)
     return ErrorValue(result) if result else take(name, message, channel.codec)
 
@@ -75,7 +74,7 @@ def send_aio(
     """Send one message, asynchronously. Encoding takes place before this returns.
 
     Args:
-        con: A socket or context.
+        con: A socket, context or stream.
         data: What to send, as in `send`.
         mode: "serial" or 1, "raw" or 2, "parts".
         timeout: Milliseconds; None is the socket's send-timeout, which by default is none.
@@ -99,7 +98,7 @@ def recv_aio(
     """Receive one message, asynchronously.
 
     Args:
-        con: A socket or context.
+        con: A socket, context or stream.
         mode: What the message is, as in `recv`. It is decoded when `data` is first read.
         timeout: Milliseconds; None is the socket's recv-timeout, which by default is none.
         cv: A condition variable to signal once at completion, also of a failure.
@@ -118,11 +117,13 @@ def recv_aio(
     return RecvAio(operation, con, channel, name)
 
 
-def _timeout(name: str, block: bool | float | None) -> int | None:
+def _timeout(channel: Channel, block: bool | float | None) -> int | None:
     """Milliseconds to wait, or None for not at all."""
-    if block is None or block is False:
+    if block is None:
+        return DEFAULT if channel.waits else None
+    if block is False:
         return None
-    return DEFAULT if block is True else milliseconds(name, block)
+    return DEFAULT if block is True else milliseconds("block", block)
 
 
 def milliseconds(name: str, value: float) -> int:
