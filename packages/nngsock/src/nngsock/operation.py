@@ -101,7 +101,11 @@ class Operation(Outcome):
             self.users -= 1
             last = not self.users
         if last:
-            keep_aio(self.key, self.aio)
+            self.retire()
+
+    def retire(self) -> None:
+        """Keep the aio for the next operation."""
+        keep_aio(self.key, self.aio)
 
 
 def submit(

@@ -56,13 +56,13 @@ class _Ends:
             for operation in list(pending.values())
             if isinstance(operation, Operation) and operation.gate is self.gate
         ]
-        if self.websocket:
-            hold_up()
         if self.stream is not None:
             lib.nng_stream_close(self.stream)
         for operation in under_way:
             operation.abort()
             operation.wait(PATIENCE_SECONDS)
+        if self.websocket:
+            hold_up()
         if self.stream is not None:
             lib.nng_stream_free(self.stream)
         getattr(lib, f"nng_stream_{self.kind}_close")(self.endpoint)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nngsock._native import ffi, lib, life, new
 from nngsock.channel import Channel
-from nngsock.completion import keep_aio, take_aio
+from nngsock.completion import take_aio
 from nngsock.errors import EAGAIN, ECANCELED, ECLOSED, ECONNREFUSED, ECONNSHUT, ETIMEDOUT, check
 from nngsock.gate import Gate, too_late
 from nngsock.message import CHARS, MESSAGE_P, build, free, from_bytes
@@ -46,9 +46,11 @@ class StreamOperation(Operation):
 
     __slots__ = ()
 
-    def __init__(self, gate: Gate, timeout: int = FOR_EVER) -> None:
+    def __init__(
+        self, gate: Gate, timeout: int = FOR_EVER, take: Callable[[], tuple[int, Any]] = take_aio
+    ) -> None:
         super().__init__(gate, None, None, sending=False)
-        self.key, self.aio = take_aio()
+        self.key, self.aio = take()
         lib.nng_aio_set_timeout(self.aio, timeout)
 
     def begin(self, start: Callable[[Any, Any], None], handle: Any) -> bool:
@@ -71,7 +73,7 @@ class StreamOperation(Operation):
             self.users -= 1
             last = not self.users
         if last:
-            keep_aio(self.key, self.aio)
+            self.retire()
 
     def wait_or_abort(self) -> BaseException | None:
         """Wait for its end, which an interruption brings about; the interruption is returned."""
@@ -149,15 +151,29 @@ class _Write(StreamOperation):
         self._sends.ended(self.result or 0)
 
 
+# A sleep that was cut short leaves a mark in the aio, which has the next timeout pass for a success.
+_idle_timers: list[tuple[int, Any]] = []
+
+
+def _take_timer() -> tuple[int, Any]:
+    try:
+        return _idle_timers.pop()
+    except IndexError:
+        return take_aio()
+
+
 class _Timer(StreamOperation):
     """Ends a turn when its time is over."""
 
     __slots__ = ("_turn",)
 
     def __init__(self, turn: _Turn, milliseconds: int) -> None:
-        super().__init__(turn.gate)
+        super().__init__(turn.gate, take=_take_timer)
         self._turn = turn
         self.begin(_sleep, milliseconds)
+
+    def retire(self) -> None:
+        _idle_timers.append((self.key, self.aio))
 
     def __call__(self) -> None:
         result = _result_of(self.aio)
