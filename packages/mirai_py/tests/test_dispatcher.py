@@ -4,6 +4,7 @@ import json
 import logging
 import pickle
 import signal
+import sys
 import threading
 from dataclasses import asdict, replace
 
@@ -15,6 +16,7 @@ from mirai_py.codes import Code
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.frames import Kind, Result, Status, TaskFlag
 from mirai_py.handles import stop_mirai
+from mirai_py.lane import Lane
 from mirai_py.peers import LocalProcess
 from mirai_py.streams import Streams
 
@@ -730,7 +732,7 @@ def test_stop_daemons_orders_idle_ones_first_and_busy_ones_after_their_task(net)
 # -- loss
 
 
-def local(n, pid, started, end=None, finished=None):
+def local(n, pid, started, end=None, finished=None, lane=None):
     """Make the daemon with this pid one of our own; gives a function that tells that it has ended."""
     calls = []
 
@@ -741,7 +743,7 @@ def local(n, pid, started, end=None, finished=None):
             call(end)
 
     n.local[pid] = LocalProcess(
-        lambda: started[0], lambda: {} if finished is None else finished, list, when_ended
+        lambda: started[0], lambda: {} if finished is None else finished, list, lane, when_ended
     )
     return calls
 
@@ -816,6 +818,55 @@ def test_results_that_a_daemon_had_not_sent_when_it_ended_are_found(net):
     assert n.counts == (0, 1, 1, 0, 5)
     n.join(2)
     assert n.tasks(2) == [mirais[3].id]
+
+
+class Watch:
+    """As much of an inbox as a lane needs."""
+
+    def __init__(self):
+        self.calls = {}
+        self.watch = self.calls.__setitem__
+
+    def unwatch(self, descriptor):
+        self.calls.pop(descriptor, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lanes are for Linux")
+def test_what_a_lost_daemon_had_sent_by_its_lane_is_read(net):
+    n = net()
+    n.dispatcher.inbox = Watch()
+    ours, theirs = Lane.pair()
+    started = [0]
+    local(n, 77, started, {"signal": "SIGKILL"}, lane=ours)
+    n.join(1, pid=77)
+    mirai = n.submit()
+    frame = theirs.receive()
+    kind, _, count = frames.parse_head(frame)
+    assert kind == Kind.TASK
+    assert [task for task, _, _ in frames.parse_tasks(frame, count)[1]] == [mirai.id]
+    assert theirs.send(frames.results([Result(mirai.id, Status.OK, 0.1, serial.dumps("read", None))]))
+    lost = n.submit()
+    n.dispatcher.lost(1)
+    assert mirai.data == "read"
+    assert n.dispatcher.inbox.calls == {}
+    assert not lost.done()  # it was not begun
+    assert n.counts == (0, 1, 1, 0, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lanes are for Linux")
+def test_the_end_of_a_lane_is_no_end_of_the_daemon(net):
+    n = net()
+    n.dispatcher.inbox = watch = Watch()
+    ours, theirs = Lane.pair()
+    local(n, 77, [0], lane=ours)
+    n.join(1, pid=77)
+    del theirs
+    watch.calls[ours.descriptor]()
+    assert watch.calls == {}
+    mirai = n.submit()
+    assert n.tasks(1) == [mirai.id]  # by the connection
+    n.answer(1, mirai.id, value="ours")
+    assert mirai.data == "ours"
 
 
 def test_a_daemon_that_had_begun_nothing_loses_nothing(net):
@@ -1087,7 +1138,7 @@ def test_a_lost_daemon_elsewhere_takes_its_whole_chunk_along(net):
 def test_a_lost_daemon_of_this_machine_tells_which_elements_it_began(net, begun):
     n = net()
     kept = []
-    n.local[77] = LocalProcess(lambda: started, dict, lambda: kept, lambda call: call({"exit_code": 3}))
+    n.local[77] = LocalProcess(lambda: started, dict, lambda: kept, None, lambda call: call({"exit_code": 3}))
     n.join(1, pid=77)
     outcomes, first, items = running_map(n, 100, 50)
     started = first + begun - 1

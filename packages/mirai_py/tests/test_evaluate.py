@@ -157,13 +157,21 @@ def test_the_running_task_is_interrupted_even_from_sleep(run, interrupt, monkeyp
     assert status == Status.INTERRUPT
 
 
+def test_a_cancel_that_overtook_its_task_is_not_forgotten_when_that_comes(interrupt):
+    interrupt(7)
+    interrupt(8)
+    interrupt.forget_all_but([6, 7])
+    assert interrupt.unwanted(7)
+    assert not interrupt.unwanted(8)
+
+
 def test_a_late_cancel_hits_nobody(interrupt):
     interrupt.begin(2)
     interrupt(1)
     interrupt.running = None
     interrupt(2)
     assert interrupt.unwanted(1)
-    interrupt.forget()
+    interrupt.forget_all_but([])
     assert not interrupt.unwanted(1)
     interrupt.begin(1)
 
@@ -172,7 +180,7 @@ def test_an_unwanted_task_does_not_begin(interrupt):
     interrupt(5)
     with pytest.raises(KeyboardInterrupt):
         interrupt.begin(5)
-    interrupt.forget()
+    interrupt.forget_all_but([])
     interrupt.end()
     with pytest.raises(KeyboardInterrupt):
         interrupt.begin(6)

@@ -39,7 +39,10 @@ class Direct(Dispatcher):
         """Bind one task to each daemon, and go on round-robin if `at_least` is more."""
         with self._lock:
             number = max(at_least, len(self._takers()), 1)
-            tasks = [self._task(Mirai(self.stop), codes, body, TaskFlag.EVERYWHERE) for _ in range(number)]
+            tasks = [
+                self._task(Mirai(self.stop, self.inbox), codes, body, TaskFlag.EVERYWHERE)
+                for _ in range(number)
+            ]
             if replay is not None:
                 self._replays.append(Replay(codes, body, Barrier(deque(), set()), replay))
             self._tasks.update((task.id, task) for task in tasks)

@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mirai_py.codes import Code
+    from mirai_py.lane import Lane
     from mirai_py.pages import Page
     from mirai_py.peers import LocalProcess
     from mirai_py.streams import Streams
+    from nngsock import Inbox
 
     Waiting = deque[Task | Barrier | Span]
 
@@ -107,6 +109,7 @@ class Dispatcher:
         self._max_chunk = max_batch or sys.maxsize
         self.on_resolved: Callable[[int], None] | None = None
         self.room = Room(memory)
+        self.inbox: Inbox | None = None
         self._lock = Guard()
         self._peers: dict[int, Peer] = {}
         self._idle: OrderedDict[int, Peer] = OrderedDict()
@@ -144,7 +147,7 @@ class Dispatcher:
         Returns:
             None if the queue is full: see `await_room`.
         """
-        mirai = Mirai(self.stop)
+        mirai = Mirai(self.stop, self.inbox)
         task = self._task(mirai, codes, body, flags)
         with self._lock:
             if self._closed:
@@ -264,7 +267,10 @@ class Dispatcher:
         with self._lock:
             connected = {p for p in self._peers.values() if p.state in (PeerState.IDLE, PeerState.BUSY)}
             number = max(at_least, len(connected), 1)
-            tasks = [self._task(Mirai(self.stop), codes, body, TaskFlag.EVERYWHERE) for _ in range(number)]
+            tasks = [
+                self._task(Mirai(self.stop, self.inbox), codes, body, TaskFlag.EVERYWHERE)
+                for _ in range(number)
+            ]
             if self._closed:
                 return _all_reset(tasks)
             barrier = Barrier(deque(tasks), connected)
@@ -483,6 +489,8 @@ class Dispatcher:
             memory = shm.own_probe() if shares else ""
             settings = self._settings | {"stream": stream, "memory": memory}
             self._send(peer.pipe, handshake.init(self._token, nonce, pickle.dumps(settings, 5)))
+            if peer.lane is not None and self.inbox is not None:
+                self.inbox.watch(peer.lane.descriptor, partial(self._hear, peer, peer.lane))
             if peer.patience is not None:
                 peer.patience.cancel()
             self._connected += 1
@@ -527,7 +535,9 @@ class Dispatcher:
                 self._leave_barrier(replay.barrier, task)
                 self._awaiting -= 1
             else:
-                task = self._task(Mirai(self.stop), replay.codes, replay.body, TaskFlag.EVERYWHERE)
+                task = self._task(
+                    Mirai(self.stop, self.inbox), replay.codes, replay.body, TaskFlag.EVERYWHERE
+                )
                 task.mirai.add_done_callback(replay.watch)
                 self._tasks[task.id] = task
             tasks.append(task)
@@ -717,8 +727,27 @@ class Dispatcher:
                 held |= {c.key: c for c in peer.chunk.mapped.codes}
             self._queue_control(peer, frames.codes([(k, peer.body_of(held[k])) for k in keys if k in held]))
 
+    def _hear(self, peer: Peer, lane: Lane) -> bool:
+        """Handle what came on a daemon's lane; False if there is nothing."""
+        frame = lane.receive()
+        if frame:
+            self.received(peer.pipe, frame)
+        elif frame is not None and self.inbox is not None:  # its end
+            self.inbox.unwatch(lane.descriptor)
+        return bool(frame)
+
+    def _leave_lane(self, peer: Peer) -> None:
+        """Handle what a daemon that is gone has left on its lane."""
+        if peer.lane is None or self.inbox is None:
+            return
+        self.inbox.unwatch(peer.lane.descriptor)
+        while self._hear(peer, peer.lane):
+            pass
+
     def lost(self, pipe: int) -> None:
         """A pipe is gone, and all its messages have been handled."""
+        if pipe in self._peers:
+            self._leave_lane(self._peers[pipe])
         with self._lock:
             peer = self._peers.pop(pipe, None)
             if peer is None:
@@ -938,7 +967,9 @@ class Dispatcher:
         self._executing += len(batch)
         peer.state = PeerState.BUSY
         peer.heard = monotonic()
-        self._send(peer.pipe, frames.tasks(entries, list(new.items())))
+        parts = frames.tasks(entries, list(new.items()))
+        if peer.lane is None or not peer.lane.send(parts):
+            self._send(peer.pipe, parts)
 
     def _readable(self, peer: Peer, task: Task) -> tuple[int, Parts]:
         """Flags and body of a task for a daemon that can read the memory of this process, or not."""

@@ -144,10 +144,11 @@ class Interrupt:
         """Whether this task must not start."""
         return self._ended or task in self._unwanted
 
-    def forget(self) -> None:
-        """Forget tasks that were unwanted: those under way now are others."""
-        self._unwanted = set()
-        self.any_unwanted = self._ended
+    def forget_all_but(self, tasks: Iterable[int]) -> None:
+        """Forget tasks that were unwanted, as these are the ones under way now."""
+        if self._unwanted:
+            self._unwanted = self._unwanted.intersection(tasks)
+        self.any_unwanted = self._ended or bool(self._unwanted)
 
     def begin(self, task: int) -> None:
         """Mark a task as the one that runs.

@@ -30,6 +30,8 @@ from nngsock import UNRESOLVED, ErrorValue
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
+    from nngsock import Inbox
+
     Stop = Callable[["Mirai"], bool]
     Wake = Callable[[], object]
 
@@ -62,12 +64,13 @@ class Mirai:
         id: a number unique in this process, increasing; None for a task without daemons.
     """
 
-    __slots__ = ("__weakref__", "_body", "_key", "_outcome", "_stop", "_value", "_wakes", "id")
+    __slots__ = ("__weakref__", "_body", "_inbox", "_key", "_outcome", "_stop", "_value", "_wakes", "id")
 
-    def __init__(self, stop: Stop | None = None) -> None:
+    def __init__(self, stop: Stop | None = None, inbox: Inbox | None = None) -> None:
         self._key = next(_ids)
         self.id: int | None = self._key
         self._stop = stop
+        self._inbox = inbox
         self._outcome: int | None = None
         self._body: Buffer = b""
         self._value: Any = _PENDING
@@ -254,21 +257,50 @@ def awaited(value: Any) -> Any:
 
 
 def _wait(mirai: Mirai, timeout: float | None) -> bool:
-    """Wait for one mirai. A lock per wait: acquiring one is interrupted by Ctrl-C at once."""
+    """Wait for one mirai; False if it takes longer. Ctrl-C interrupts it at once."""
     if mirai._outcome is not None:
         return True
     check_process()
+    deadline = None if timeout is None else time.monotonic() + timeout
+    inbox = mirai._inbox
+    if inbox is not None and inbox.take_over():
+        try:
+            _receive_until(mirai, inbox, deadline)
+        finally:
+            inbox.give_back()
+    return mirai._outcome is not None or _sleep_until(mirai, deadline)
+
+
+def _receive_until(mirai: Mirai, inbox: Inbox, deadline: float | None) -> None:
+    """Receive the results of its profile on this thread, until there is its own."""
+    wake = inbox.knock  # it may also be stopped, or time out
+    mirai._on_wake(wake)
+    try:
+        while mirai._outcome is None and inbox.handle(_left(deadline)):
+            pass
+    finally:
+        if mirai._outcome is None:
+            mirai._forget_wake(wake)
+
+
+def _sleep_until(mirai: Mirai, deadline: float | None) -> bool:
+    """Wait for another thread to resolve it. A lock per wait: acquiring one is interrupted by Ctrl-C."""
     lock = threading.Lock()
     lock.acquire()
     wake = lock.release
     mirai._on_wake(wake)
     came = False
     try:
-        came = lock.acquire() if timeout is None else lock.acquire(timeout=_bounded(timeout))
+        left = _left(deadline)
+        came = lock.acquire() if left is None else lock.acquire(timeout=_bounded(left))
     finally:
         if not came:
             mirai._forget_wake(wake)
     return came or mirai.done()
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 def _bounded(seconds: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import nngsock
+from mirai_py.guard import Guard
 from mirai_py.liveness import Pulse, port_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Host:
         try:
             nngsock.set_opt(self._socket, "recv-buffer", RECEIVE_BUFFER)
             nngsock.set_opt(self._socket, "send-buffer", SEND_BUFFER)
-            self._receiver = nngsock.on_message(self._socket, self._received)
+            # Whoever waits for a result may be the one who receives it; Ctrl-C must not cut that in two.
+            dispatcher.inbox = self._inbox = nngsock.inbox(self._socket, self._received, Guard())
             nngsock.on_pipe(self._socket, self._on_pipe)
             nngsock.listen(self._socket, self._url, tls=self._tls, fail="error")
         except BaseException:
@@ -79,4 +81,4 @@ class Host:
             if self._pulse is not None:
                 self._pulse.joined()
         elif event == "remove" and not self._closing:
-            self._receiver.after(lambda: self._dispatcher.lost(pipe))
+            self._inbox.after(lambda: self._dispatcher.lost(pipe))

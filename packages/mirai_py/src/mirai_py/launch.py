@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mirai_py.errors import MiraiLaunchError
 from mirai_py.handshake import TOKEN_VARIABLE
+from mirai_py.lane import Lane
 from mirai_py.lifetime import LOCAL_VARIABLE, life_line
 from mirai_py.record import Record, shared_memory
 from mirai_py.timer import timer
@@ -57,11 +58,13 @@ class LocalDaemon:
     Attributes:
         process: its process; do not wait for it, but use `wait` and `when_ended`.
         record: what it has begun and finished.
+        lane: the short way to it.
         output: a file that holds its stderr, where that went nowhere else.
     """
 
     process: subprocess.Popen[bytes]
     record: Record
+    lane: Lane | None = None
     output: IO[bytes] | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -243,7 +246,9 @@ def start_process(
     with shared_memory() as descriptor:
         record = Record(descriptor)
         life = life_line().reader
-        local = {"life": life, "record": descriptor, **(settings or {})}
+        ours, theirs = Lane.pair() or (None, None)
+        passed = [life, descriptor] if theirs is None else [life, descriptor, theirs.descriptor]
+        local = {**dict(zip(("life", "record", "lane"), passed, strict=False)), **(settings or {})}
         try:
             process = subprocess.Popen(
                 command,
@@ -251,7 +256,7 @@ def start_process(
                 stdout=stdout,
                 stderr=stderr,
                 env={**environment, TOKEN_VARIABLE: token, LOCAL_VARIABLE: json.dumps(local)},
-                pass_fds=(life, descriptor),
+                pass_fds=passed,
                 # Ctrl-C in a terminal is for the host; it decides what becomes of its daemons.
                 start_new_session=True,
             )
@@ -261,6 +266,6 @@ def start_process(
                 message = f"cannot start a daemon with {command[0]!r}: {error}"
                 raise MiraiLaunchError(message) from error
             raise
-    daemon = LocalDaemon(process, record, output)
+    daemon = LocalDaemon(process, record, ours, output)
     threading.Thread(target=daemon.watch, name=f"mirai_py-daemon-{process.pid}", daemon=True).start()
     return daemon

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mirai_py.frames import Parts
     from mirai_py.handles import Mirai
     from mirai_py.handshake import Identity
+    from mirai_py.lane import Lane
     from mirai_py.outcomes import Outcomes
     from mirai_py.pages import Page
     from mirai_py.shm import Lease, Segment
@@ -183,6 +184,11 @@ class Peer:
         """How many tasks and elements it has not resolved."""
         return len(self.running) + (0 if self.chunk is None else len(self.chunk))
 
+    @property
+    def lane(self) -> Lane | None:
+        """The short way to it, if there is one."""
+        return None if self.local is None else self.local.lane
+
     def news_of(self, codes: Iterable[Code]) -> dict[bytes, bytes]:
         """Those of these codes that it does not have; it is taken to have them from now on."""
         return {code.key: self.body_of(code) for code in codes if self.lacks(code)}
@@ -256,6 +262,7 @@ class LocalProcess:
         started: reads the id of the task that the daemon started last.
         finished: status and body of results that it had not sent when it ended, by task.
         pieces: the same of elements of maps: id of the first, number, page of values.
+        lane: the short way to it.
         when_ended: calls back with exit code or signal once the process is gone; with nothing if that
             takes too long.
     """
@@ -263,4 +270,5 @@ class LocalProcess:
     started: Callable[[], int]
     finished: Callable[[], dict[int, tuple[int, bytes]]]
     pieces: Callable[[], Sequence[tuple[int, int, bytes]]]
+    lane: Lane | None
     when_ended: Callable[[Callable[[dict[str, Any]], None]], None]

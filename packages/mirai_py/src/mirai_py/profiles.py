@@ -112,7 +112,7 @@ class Profile:
         found = next((d for d in self.started if d.pid == pid), None)
         if found is None:
             return None
-        return LocalProcess(found.started, found.finished, found.pieces, found.when_ended)
+        return LocalProcess(found.started, found.finished, found.pieces, found.lane, found.when_ended)
 
     def _notify(self) -> None:
         with self.changed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
@@ -15,8 +14,9 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from mirai_py.encryption import is_trust, trust_of
 from mirai_py.errors import MiraiException
 from mirai_py.evaluate import Evaluator, Interrupt, is_traced
 from mirai_py.frames import Kind, Result, Status, TaskFlag
+from mirai_py.lane import Lane
 from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
 from mirai_py.liveness import keep_alive, port_of
 from mirai_py.record import Record
@@ -231,6 +232,8 @@ class _Worker:
             self._cache, namespace, cleanup=cleanup, interrupt=self._interrupt, fetch=self._fetch
         )
         self._record = self._local.open_record()
+        self._lane = self._local.open_lane()
+        self._by_lane = False
         self._done: list[Result] = []
         self._done_lock = threading.Lock()
         self._flush_set = False
@@ -244,7 +247,7 @@ class _Worker:
             self._local.die_with_host()
         nngsock.set_opt(self._socket, "send-buffer", SEND_BUFFER)
         nngsock.on_pipe(self._socket, self._on_pipe)
-        nngsock.on_message(self._socket, self._received)
+        self._inbox = nngsock.inbox(self._socket, self._received)
         before = _name_process("mirai-daemon")
         try:
             start = True if asyncdial else None
@@ -252,6 +255,8 @@ class _Worker:
             self._wait_for_host(None if asyncdial else HANDSHAKE_SECONDS)
             self._interrupt.install()
             self._settle()
+            if self._lane is not None:
+                self._inbox.watch(self._lane.descriptor, partial(self._hear, self._lane))
             with self._traced():
                 return self._work()
         finally:
@@ -262,7 +267,7 @@ class _Worker:
     def _traced(self) -> AbstractContextManager[object]:
         """Spans tell when this daemon came and went, if OpenTelemetry is used here from the start."""
         if not is_traced():
-            return contextlib.nullcontext()
+            return nullcontext()
         from mirai_py.spans import connected
 
         return connected(self._url)
@@ -294,15 +299,13 @@ class _Worker:
         return settings
 
     def _work(self) -> int:
-        state, limits = self._state, self._limits
+        limits = self._limits
         started = last = time.monotonic()
         while True:
             counting = self._count >= limits.timer_start
             until = self._deadline(started, last) if counting else math.inf
             try:
-                wake = state.wakes.get(
-                    timeout=None if until == math.inf else max(0.0, until - time.monotonic())
-                )
+                wake = self._next_wake(until)
             except queue.Empty:
                 reason = WALL if time.monotonic() >= started + limits.wall else IDLE
                 if self._leave(reason):
@@ -310,13 +313,32 @@ class _Worker:
                 continue
             if wake in (_Wake.LOST, _Wake.EXIT):
                 return ENDED
-            if self._settings is not state.settings:
+            if self._settings is not self._state.settings:
                 self._take_settings()
             if not self._run_pending():
                 return TASKS
             last = time.monotonic()
             if not counting and self._count >= limits.timer_start:
                 started = last
+
+    def _next_wake(self, until: float) -> str:
+        """What the receiving thread has to tell, which meanwhile is this one.
+
+        Raises:
+            queue.Empty: nothing came until then.
+        """
+        wakes, inbox = self._state.wakes, self._inbox
+        if wakes.empty() and inbox.take_over():
+            try:
+                while wakes.empty() and inbox.handle(_left(until)):
+                    pass
+            finally:
+                inbox.give_back()
+        return wakes.get(timeout=_left(until))
+
+    def _tell(self, wake: str) -> None:
+        self._state.wakes.put(wake)
+        self._inbox.knock()
 
     def _deadline(self, started: float, last: float) -> float:
         idle = last + self._limits.idle
@@ -338,13 +360,10 @@ class _Worker:
     def _await_leave_ok(self) -> None:
         # Values that the host has not taken from here would be gone.
         seconds = LENT_LEAVE_SECONDS if len(self._evaluator.lent) else LEAVE_SECONDS
-        deadline = time.monotonic() + seconds
-        while (remaining := deadline - time.monotonic()) > 0:
-            try:
-                if self._state.wakes.get(timeout=remaining) != _Wake.WORK:
-                    return
-            except queue.Empty:
-                return
+        until = time.monotonic() + seconds
+        with suppress(queue.Empty):
+            while self._next_wake(until) == _Wake.WORK:
+                pass
 
     # -- tasks, on the main thread
 
@@ -460,7 +479,8 @@ class _Worker:
 
     def _send(self, parts: Parts) -> None:
         """Send and wait until it is on its way: a slow host slows its daemons down."""
-        nngsock.send(self._socket, parts, mode="parts", block=True)
+        if not (self._by_lane and self._lane is not None and self._lane.send(parts)):
+            nngsock.send(self._socket, parts, mode="parts", block=True)
 
     def _post(self, parts: Parts) -> None:
         """Send without waiting."""
@@ -469,18 +489,31 @@ class _Worker:
     # -- messages, on the receiving thread
 
     def _received(self, frame: memoryview, _pipe: int) -> None:
+        self._handle_or_log(frame, by_lane=False)
+
+    def _hear(self, lane: Lane) -> None:
+        """Handle what came on the lane; at its end the connection tells what to do."""
+        frame = lane.receive()
+        if frame:
+            self._handle_or_log(frame, by_lane=True)
+        elif frame is not None:
+            self._inbox.unwatch(lane.descriptor)
+
+    def _handle_or_log(self, frame: memoryview, *, by_lane: bool) -> None:
         try:
-            self._handle(frame)
+            self._handle(frame, by_lane=by_lane)
         except Exception:
             _log.exception("a message of the host could not be handled")
 
-    def _handle(self, frame: memoryview) -> None:
+    def _handle(self, frame: memoryview, *, by_lane: bool) -> None:
         kind, flags, count = frames.parse_head(frame)
         state = self._state
         if kind == Kind.TASK:
+            self._by_lane = by_lane  # results go where tasks come from
             self._accept(*frames.parse_tasks(frame, count))
             return
         if kind == Kind.CHUNK:
+            self._by_lane = by_lane
             self._accept_chunk(frames.parse_chunk(frame, count, flags))
             return
         if kind == Kind.CHALLENGE:
@@ -512,9 +545,9 @@ class _Worker:
             for number, times in frames.parse_ranges(frame, count):
                 self._evaluator.lent.take_back(number, times)
         elif kind == Kind.LEAVE_OK:
-            state.wakes.put(_Wake.LEAVE_OK)
+            self._tell(_Wake.LEAVE_OK)
         elif kind == Kind.EXIT:
-            state.wakes.put(_Wake.EXIT)
+            self._tell(_Wake.EXIT)
 
     def _accept(self, new_codes: Iterable[tuple[bytes, bytes]], entries: Sequence[Entry]) -> None:
         self._add_codes(new_codes)
@@ -552,13 +585,13 @@ class _Worker:
         with state.lock:
             if state.leaving:
                 return False
-            # The host sends tasks when those before are done: what was cancelled by now is past.
-            self._interrupt.forget()
+            # The host sends tasks when those before are done: what else was cancelled by now is past.
+            self._interrupt.forget_all_but(e[0] for e in entries if not isinstance(e, Running))
             if self._record is not None:
                 self._record.clear()
             state.chunk = next((e for e in entries if isinstance(e, Running)), None)
             state.pending.extend(entries)
-            state.wakes.put(_Wake.WORK)
+            self._tell(_Wake.WORK)
             return True
 
     def _cancel_spans(self, spans: Iterable[tuple[int, int]]) -> None:
@@ -591,7 +624,7 @@ class _Worker:
                 kept.append(entry)
         if kept:
             pending.extendleft(kept)
-            self._state.wakes.put(_Wake.WORK)  # the main thread may have found nothing meanwhile
+            self._tell(_Wake.WORK)  # the main thread may have found nothing meanwhile
         self._flush_late()
         self._post(frames.ids(Kind.RETURNED, [entry[0] for entry in reversed(returned)]))
 
@@ -619,6 +652,10 @@ class _Worker:
     def _disconnected(self) -> None:
         """The host counts what was not begun as its own again: it must not begin here."""
         state = self._state
+        if self._lane is not None:
+            self._inbox.unwatch(self._lane.descriptor)
+            self._lane = None
+            self._local.close_lane()
         with self._done_lock:
             state.pending.clear()
             state.pending = deque()
@@ -636,7 +673,7 @@ class _Worker:
         if self._autoexit and self._interrupt.running is not None:
             timer.after(KILL_SECONDS, lambda: os.kill(os.getpid(), signal.SIGKILL))
             os.kill(os.getpid(), signal.SIGTERM)
-        state.wakes.put(_Wake.LOST)
+        self._tell(_Wake.LOST)
 
 
 @dataclass(slots=True)
@@ -645,8 +682,10 @@ class _Local:
 
     life: int | None = None
     record: int | None = None
+    lane: int | None = None
     path: list[str] = field(default_factory=list)
     _opened: Record | None = None
+    _lane: Lane | None = None
 
     def open_record(self) -> Record | None:
         """Where this daemon notes what it begins and finishes."""
@@ -655,6 +694,16 @@ class _Local:
             os.close(self.record)
             self.record = None
         return self._opened
+
+    def open_lane(self) -> Lane | None:
+        """The short way to the host."""
+        if self.lane is not None:
+            self._lane, self.lane = Lane(self.lane), None
+        return self._lane
+
+    def close_lane(self) -> None:
+        """It led to the host that is gone; should that come back, it is not to send anything this way."""
+        self._lane = None
 
     def die_with_host(self) -> None:
         """Have this process ended when its host is."""
@@ -675,6 +724,11 @@ def _local_settings() -> _Local:
             _restore_variable("PYTHONPATH", settings.pop("pythonpath"))
         _local = _Local(**settings)
     return _local
+
+
+def _left(until: float) -> float | None:
+    """Seconds until then; None for ever."""
+    return None if until == math.inf else max(0.0, until - time.monotonic())
 
 
 def _restore_variable(name: str, before: str | None) -> None:

@@ -25,6 +25,7 @@ from nngsock.errors import (
     is_nul_byte,
     nng_error,
 )
+from nngsock.inboxes import Inbox, inbox
 from nngsock.many import (
     as_completed,
     call_aio,
@@ -110,6 +111,7 @@ __all__ = (
     "ErrorValue",
     "Handler",
     "HttpRequest",
+    "Inbox",
     "Listener",
     "MissingExtraError",
     "Monitor",
@@ -162,6 +164,7 @@ __all__ = (
     "handler_stream",
     "handler_ws",
     "http_server",
+    "inbox",
     "ip_addr",
     "is_aio",
     "is_error_value",

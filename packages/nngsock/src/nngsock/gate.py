@@ -30,12 +30,13 @@ class Gate:
         lock: Shared by a socket and its contexts.
     """
 
-    __slots__ = ("__weakref__", "_contexts", "closed", "lock", "socket")
+    __slots__ = ("__weakref__", "_contexts", "_to_tell", "closed", "lock", "socket")
 
     lock: threading.RLock
 
     def __init__(self, socket: Gate | None = None) -> None:
         self.closed = False
+        self._to_tell: list[Callable[[], object]] = []
         self._contexts: weakref.WeakSet[Gate] = weakref.WeakSet()
         self.socket = socket
         # Re-entrant, since the garbage collector may close one socket or context within a call of another.
@@ -55,6 +56,17 @@ class Gate:
             self.closed = True
             for context in self._contexts:
                 context.closed = True
+            tell, self._to_tell = self._to_tell, []
+        for call in tell:
+            call()
+
+    def when_closed(self, call: Callable[[], object]) -> None:
+        """Have a function called when it closes, before NNG closes anything; at once if it has."""
+        with self.lock:
+            if not self.closed:
+                self._to_tell.append(call)
+                return
+        call()
 
     def call(self, function: Callable[..., int], *args: Any) -> int:
         """Call a function of NNG that does not wait; error 7 if closed."""
