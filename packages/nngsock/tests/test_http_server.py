@@ -162,6 +162,31 @@ class TestLife:
         assert aio.collect() == "done"
         closing.join()
 
+    @pytest.mark.parametrize("kind", ["plain", "async"])
+    def test_closing_does_not_wait_for_ever_for_a_callback_that_hangs(self, serve, monkeypatch, kind):
+        monkeypatch.setattr("nngsock.http.serving.CLOSE_SECONDS", 0.1)
+        begun, release, cancelled = threading.Event(), threading.Event(), threading.Event()
+
+        def hang(req):
+            begun.set()
+            release.wait(30)
+
+        async def hang_async(req):
+            begun.set()
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+        server = serve(nngsock.handler("/", hang if kind == "plain" else hang_async, method="POST"))
+        aio = nngsock.ncurl_aio(server.url, method="POST")
+        assert begun.wait(10)
+        server.close()
+        assert aio.collect() == 19
+        assert kind == "plain" or cancelled.wait(10)
+        release.set()
+
 
 SERVING = """
     import os, signal, sys, threading

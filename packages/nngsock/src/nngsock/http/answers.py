@@ -42,7 +42,6 @@ FAILED: Final = object()  # what a callback that raised comes to
 FIELDS: Final = frozenset({"status", "headers", "body"})
 FRAMING: Final = frozenset({"content-length", "transfer-encoding"})  # follow from the body
 TEXT: Final = "text/plain; charset=utf-8"
-BINARY: Final = "application/octet-stream"
 
 
 class Call:
@@ -61,6 +60,7 @@ class Call:
         self.number = number
         self.connection: WsConnection | StreamConnection | None = None
         self._workers = workers
+        self._job: asyncio.Future[Any] | None = None
 
     async def read(self) -> HttpRequest:
         """The request with its body, for which a client may wait to be asked."""
@@ -88,14 +88,19 @@ class Call:
         if life.closing:
             return FAILED
         if _is_async(function):
-            job: asyncio.Future[Any] = self.thread.spawn(_awaited(function, *args))
+            self._job = self.thread.spawn(_awaited(function, *args))
         else:
-            job = self._workers.run(_called, function, *args)
-        result = await _settled(job)
-        callback_ran()
+            self._job = self._workers.run(_called, function, *args)
+        result = await _settled(self._job)
         if inspect.isawaitable(result):  # a plain function that hands on what an async one gave it
-            return await _settled(self.thread.spawn(_awaited(lambda: result)))
+            self._job = self.thread.spawn(_awaited(lambda: result))
+            result = await _settled(self._job)
         return result
+
+    def give_up(self) -> None:
+        """Wait no longer for the callback at work; one that is `async def` is cancelled."""
+        if self._job is not None:
+            self._job.cancel()
 
 
 async def _settled(job: asyncio.Future[Any]) -> Any:

@@ -347,6 +347,9 @@ def ncurl(
 ) -> NcurlResult:
     """Make one HTTP request, and wait for the response.
 
+    Where the connection is lost before an answer begins, it is made once more if its method is one that may
+    be repeated (GET, HEAD, OPTIONS, TRACE, PUT, DELETE).
+
     Args:
         url: http:// or https://.
         convert: Give the body as a str if it is text without NUL. False gives bytes.

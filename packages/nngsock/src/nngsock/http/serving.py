@@ -74,9 +74,8 @@ class Serving:
     def _request(
         self, message: Any, payload: StreamReader, protocol: Any, writer: AbstractStreamWriter, task: Any
     ) -> web.BaseRequest:
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, self._thread.loop, client_max_size=0
-        )  # as NNG, without a limit
+        # A body may have any size, as with NNG.
+        return web.BaseRequest(message, payload, protocol, writer, task, self._thread.loop, client_max_size=0)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         task = asyncio.current_task()
@@ -143,5 +142,6 @@ class Serving:
         """Wait so long for the answers under way, then cut them."""
         if self._calls and seconds:
             await asyncio.wait(self._calls, timeout=seconds)
-        for task in self._calls:
+        for task, call in self._calls.items():
+            call.give_up()
             task.cancel()
