@@ -49,7 +49,7 @@ def test_it_cannot_begin_on_a_closed_socket(broker):
     forwarding, front, back = broker
     nngsock.stop_aio(forwarding)
     back.close()
-    assert nngsock.device_aio(front, back).data == 7
+    assert nngsock.device_aio(front, back).collect() == 7
 
 
 def test_it_goes_on_when_dropped(make_socket, make_url, patience):
@@ -101,7 +101,48 @@ def test_two_in_opposite_order_do_not_wait_for_each_other(make_socket):
 def test_the_interpreter_exits_while_it_goes_on(run_script):
     ended = run_script("""
         import nngsock
-        a, b = nngsock.socket("pair", raw=True), nngsock.socket("pair", raw=True)
+        a, b = (nngsock.socket("pair1", raw=True, listen=f"inproc://{i}") for i in range(2))
         forwarding = nngsock.device_aio(a, b)
+        one, other = (nngsock.socket("pair1", dial=f"inproc://{i}") for i in range(2))
+
+        def repeat(aio):
+            nngsock.send_aio(other, aio.data)
+            nngsock.recv_aio(other).add_done_callback(repeat, inline=True)
+
+        nngsock.recv_aio(other).add_done_callback(repeat, inline=True)
+        for i in range(200):
+            nngsock.send_aio(one, i)
+        print(one.recv(block=20_000))
     """)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
+
+
+def test_it_ends_in_the_midst_of_traffic(make_url):
+    """Stopped, and its sockets closed, by several threads at once, while requests and answers pass."""
+    for first in range(4):
+        for _ in range(10):
+            front = nngsock.socket("rep", listen=make_url("ipc"), raw=True)
+            back = nngsock.socket("req", listen=make_url("ipc"), raw=True)
+            forwarding = nngsock.device_aio(front, back)
+            client = nngsock.socket("req", dial=front.listener[0].url)
+            server = nngsock.socket("rep", dial=back.listener[0].url)
+
+            def receive(_=None, server=server):
+                nngsock.recv_aio(server).add_done_callback(answer, inline=True)
+
+            def answer(aio, server=server, receive=receive):
+                if not nngsock.is_error_value(aio.data):
+                    nngsock.send_aio(server, aio.data).add_done_callback(receive, inline=True)
+
+            receive()
+            questions = [nngsock.request(nngsock.context(client), i) for i in range(20)]
+            assert questions[first].collect() == first
+            ends = [front.close, back.close, forwarding.cancel, client.close]
+            threads = [threading.Thread(target=end) for end in (*ends[first:], *ends[:first])]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(timeout=20)
+                assert not thread.is_alive()
+            assert forwarding.data in {7, 20}
+            server.close()
