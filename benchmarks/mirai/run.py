@@ -6,6 +6,7 @@ python benchmarks/mirai/run.py [--rounds 5] [--tasks 20000] [--daemons 2]
 from __future__ import annotations
 
 import argparse
+import asyncio
 import concurrent.futures
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections import defaultdict
 from contextlib import contextmanager
 
@@ -34,6 +36,9 @@ s = nngsock.socket("pair1", dial=sys.argv[1])
 while (message := nngsock.recv(s, mode="raw", block=True)) != b"end":
     nngsock.send(s, message, mode="raw", block=True)
 """
+
+# Mirais that are awaited one after the other in one event loop.
+AWAITED = 10_000
 
 
 def seconds(call):
@@ -116,6 +121,40 @@ def closure_over(k):
     return lambda x: x + k
 
 
+def closure_over_list(k):
+    return lambda x: x + k[0]
+
+
+async def await_all(number):
+    for each in [mirai_py.mirai(abs, i) for i in range(number)]:
+        await each
+
+
+def start_interpreters():
+    command = [sys.executable, "-c", "import pynng, cloudpickle"]
+    for process in [subprocess.Popen(command) for _ in range(2)]:
+        process.wait()
+
+
+def start_daemons():
+    with mirai_py.daemons(2, compute="starting"):
+        pass
+
+
+def bytes_of_a_queued_task(number=20_000):
+    """Memory of tasks that wait for a daemon, with the mirais that the caller holds."""
+    with mirai_py.daemons(url=mirai_py.local_url(), compute="queue"):
+        mirai_py.mirai(abs, 0, _compute="queue")
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            waiting = [mirai_py.mirai(abs, i, _compute="queue") for i in range(number)]
+            now, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        return (now - before) / len(waiting)
+
+
 @contextmanager
 def contenders(daemons):
     """Everybody, running: an executor, a pool, daemons, two echoes."""
@@ -133,7 +172,7 @@ def measures(tasks, executor, pool, raw, ours):
     """What to measure: group, who, how."""
     mirai, call = mirai_py.mirai, mirai_py.Mirai.call
     wait = concurrent.futures.Future.result
-    constant, changing = closure_over(3), closure_over([3])
+    constant, changing = closure_over(3), closure_over_list([3])
     few = tasks // 10
 
     def rate(submit, wait_for, number=tasks):
@@ -169,6 +208,16 @@ def measures(tasks, executor, pool, raw, ours):
     busy = "tasks/s while a thread of the host is busy"
     yield busy, "ProcessPoolExecutor", loaded(rate(lambda i: executor.submit(abs, i), wait, few))
     yield busy, "mirai", loaded(rate(lambda i: mirai(abs, i), call, few))
+
+    collected = "tasks/s in one event loop or without"
+    yield collected, "mirai, collected", rate(lambda i: mirai(abs, i), call, AWAITED)
+    yield collected, "mirai, awaited", lambda: per_second(AWAITED, lambda: asyncio.run(await_all(AWAITED)))
+
+    started = "ms to start two"
+    yield started, "python -c 'import pynng, cloudpickle'", lambda: 1000 * seconds(start_interpreters)
+    yield started, "mirai", lambda: 1000 * seconds(start_daemons)
+
+    yield "bytes of the host for a queued trivial task", "mirai", bytes_of_a_queued_task
 
     mapped = "elements/s of a map"
     yield mapped, "Pool.map, chunksize 1", lambda: per_second(tasks, lambda: pool.map(abs, range(tasks), 1))

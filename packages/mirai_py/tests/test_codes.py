@@ -1,6 +1,8 @@
 import gc
 import math
 import pickle
+from collections import OrderedDict
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,10 +64,14 @@ def test_what_cannot_have_changed_is_pickled_once(monkeypatch, f):
 
 @pytest.mark.parametrize(
     "f",
-    [function("def f(): return k", k=[1]), closing_over({}), function("def f(x=[]): return x")],
-    ids=["global list", "closure dict", "default list"],
+    [
+        function("def f(): return k", k=SimpleNamespace()),
+        closing_over(OrderedDict()),
+        function("def f(x=x): return x", x=[SimpleNamespace()]),
+    ],
+    ids=["global object", "closure object", "default list of objects"],
 )
-def test_what_may_change_in_place_is_pickled_each_time(monkeypatch, f):
+def test_what_may_change_unseen_is_pickled_each_time(monkeypatch, f):
     assert made(monkeypatch, f) == 3
 
 
@@ -225,3 +231,85 @@ def test_a_function_that_could_keep_something_is_unpickled_for_each_task(f, one)
 @pytest.mark.parametrize("f", STEADY)
 def test_either_way_each_task_finds_it_as_it_was(f, one):
     assert len({str(mirai_py.mirai(f, _compute=one).collect()) for _ in range(3)}) == 1
+
+
+def changeable(cell, default):
+    """A function that refers to things that can change, each in another way."""
+
+    def f(x, d=default):
+        return x, cell, d, SOME_GLOBAL
+
+    f.__module__ = "__main__"
+    f.__globals__["SOME_GLOBAL"]  # so that it is there
+    return f
+
+
+SOME_GLOBAL = {"a": [1]}
+
+
+@pytest.mark.parametrize("change", ["cell", "default", "global", "nested", "rebound"])
+def test_a_function_of_simple_changing_values_is_remembered_until_one_changes(change, monkeypatch):
+    cell, default = [1, {"k": (2, [3])}], [4]
+    monkeypatch.setitem(globals(), "SOME_GLOBAL", {"a": [1]})
+    f = changeable(cell, default)
+    first = codes.code_of(f)
+    assert codes.code_of(f) is first
+    if change == "cell":
+        cell.append(5)
+    elif change == "default":
+        default[0] = 5
+    elif change == "global":
+        SOME_GLOBAL["a"].append(2)
+    elif change == "nested":
+        cell[1]["k"][1][0] = 4
+    else:
+        monkeypatch.setitem(globals(), "SOME_GLOBAL", {"a": [2]})
+    second = codes.code_of(f)
+    assert second.key != first.key
+    assert codes.code_of(f) is second
+    rebuilt = pickle.loads(second.body[1:])
+    assert rebuilt(0) == f(0)
+
+
+def test_a_value_that_changes_back_and_forth_is_never_out_of_date():
+    cell = [0]
+    f = changeable(cell, None)
+    for number in (1, 2, 1, 1, 3):
+        cell[0] = number
+        assert pickle.loads(codes.code_of(f).body[1:])(0)[1] == [number]
+
+
+class Hiding(list):
+    """A list with something that a pickle of lists would not show."""
+
+
+def test_what_may_hide_its_state_is_pickled_anew_each_time():
+    cell = Hiding([1])
+    f = changeable(cell, None)
+    first = codes.code_of(f)
+    cell.extra = 5
+    second = codes.code_of(f)
+    assert pickle.loads(second.body[1:])(0)[1].extra == 5
+    assert second.key != first.key
+
+
+def test_functions_of_values_that_are_large_are_not_kept(monkeypatch):
+    monkeypatch.setattr(codes, "_MAX_SNAPSHOT", 100)
+    cell = [0] * 1000
+    f = changeable(cell, None)
+    assert codes.code_of(f) is not codes.code_of(f)
+    assert codes.code_of(f) == codes.code_of(f)
+
+
+def test_each_task_gets_changing_values_afresh_and_sees_their_changes(one):
+    seen = [1]
+
+    def f(x):
+        seen.append(x)
+        return list(seen)
+
+    assert mirai_py.mirai(f, 2, _compute=one).collect() == [1, 2]
+    assert mirai_py.mirai(f, 3, _compute=one).collect() == [1, 3]
+    seen.append("changed")
+    assert mirai_py.mirai(f, 4, _compute=one).collect() == [1, "changed", 4]
+    assert seen == [1, "changed"]

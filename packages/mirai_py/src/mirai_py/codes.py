@@ -140,7 +140,7 @@ def code_of(call: Callable[..., Any] | str | Once, custom: Custom | None = None)
     if isinstance(call, Once):
         return call.code
     remembered = _remembered.get(id(call))
-    if remembered is not None and remembered.still_holds(call):
+    if remembered is not None and remembered.still_holds(call, custom):
         return remembered.code
     return _make(call, custom)
 
@@ -151,10 +151,10 @@ class _Remembered:
 
     function: weakref.ref[Any]
     code: Code
-    state: list[Any] | None
+    state: _State | None
     parts: _Parts | None
 
-    def still_holds(self, call: object) -> bool:
+    def still_holds(self, call: object, custom: Custom | None) -> bool:
         if self.function() is not call:
             return False
         if self.state is None:
@@ -162,8 +162,7 @@ class _Remembered:
         assert isinstance(call, types.FunctionType)
         if self.parts is not None:
             return self.parts.are_those_of(call)
-        state = _state_of(call)
-        return state is not None and len(state) == len(self.state) and all(map(is_, state, self.state))
+        return self.state.is_that_of(call, custom)
 
 
 @dataclass(slots=True)
@@ -193,6 +192,60 @@ class _Parts:
         )
 
 
+@dataclass(slots=True)
+class _State:
+    """What the pickle of a function depends on.
+
+    Attributes:
+        items: what cannot change in place, compared by identity and kept alive here. Functions are not among
+            them, only their parts: a remembered function must not keep itself alive.
+        snapshot: a pickle of what can, compared by its bytes.
+    """
+
+    items: list[Any] = field(default_factory=list)
+    snapshot: bytes = b""
+
+    @classmethod
+    def of(cls, function: types.FunctionType, custom: Custom | None) -> _State | None:
+        """The state; None if it cannot be told from the outside whether it is still the same."""
+        state, changing = cls(), list[Any]()
+        if not _collect(function, state.items, changing, set(), 0):
+            return None
+        if changing:
+            snapshot = _snapshot(changing) if custom is None else None
+            if snapshot is None:
+                return None
+            state.snapshot = snapshot
+        return state
+
+    def is_that_of(self, function: types.FunctionType, custom: Custom | None) -> bool:
+        """Whether a function is still in it."""
+        now = _State.of(function, custom)
+        return (
+            now is not None
+            and now.snapshot == self.snapshot
+            and len(now.items) == len(self.items)
+            and all(map(is_, now.items, self.items))
+        )
+
+
+class _OfBuiltins(pickle.Pickler):
+    """Pickles nothing but builtin containers of builtin scalars: what else there is may hide its state."""
+
+    def reducer_override(self, _obj: Any) -> Any:
+        raise pickle.PicklingError
+
+
+def _snapshot(values: list[Any]) -> bytes | None:
+    """The bytes of values that can change, if they are simple and small."""
+    stream = io.BytesIO()
+    try:
+        _OfBuiltins(stream, 5).dump(values)
+    except (pickle.PicklingError, RecursionError, RuntimeError):  # the last: changed by another thread
+        return None
+    return stream.getvalue() if stream.tell() <= _MAX_SNAPSHOT else None
+
+
 def _contents(function: types.FunctionType) -> list[Any]:
     """What the cells of a closure hold, themselves where they are empty."""
     found = []
@@ -208,6 +261,8 @@ _ABSENT: Any = object()
 _remembered: dict[int, _Remembered] = {}
 _IMMUTABLE = frozenset({int, float, complex, str, bytes, bool, type(None), type(Ellipsis), types.ModuleType})
 _MAX_DEPTH = 20
+# What is larger is pickled anew each time, instead of being compared each time and kept twice.
+_MAX_SNAPSHOT = 1 << 16
 
 
 def _make(call: Any, custom: Custom | None) -> Code:
@@ -215,6 +270,8 @@ def _make(call: Any, custom: Custom | None) -> Code:
     by_reference = isinstance(call, types.FunctionType | types.BuiltinFunctionType | type) and importable(
         call
     )
+    function = call if isinstance(call, types.FunctionType) and not by_reference else None
+    state = None if function is None else _State.of(function, custom)
     try:
         content = pickle.dumps(call, 5) if by_reference else byvalue.dumps(call, custom)
     except Exception as error:
@@ -227,17 +284,18 @@ def _make(call: Any, custom: Custom | None) -> Code:
         _remember(call, code, None)
         return code
     warn_of_size(call, name, len(content))
-    state = _state_of(call) if isinstance(call, types.FunctionType) else None
-    steady = state is not None and _is_steady(call, state)
+    # Looked at again, since another thread may have changed something meanwhile.
+    if function is None or state is None or not state.is_that_of(function, custom):
+        return Code.of(VALUE, content, name)
+    steady = not state.snapshot and _is_steady(function, state.items)
     code = Code.of(STEADY if steady else VALUE, content, name)
-    if state is not None:
-        _remember(call, code, state, _Parts.of(call) if steady else None)
+    _remember(function, code, state, _Parts.of(function) if steady else None)
     return code
 
 
-def _is_steady(function: types.FunctionType, state: Sequence[Any]) -> bool:
+def _is_steady(function: types.FunctionType, items: Sequence[Any]) -> bool:
     """Whether calls leave a trace in nothing but its globals: it refers to no function, writes no cell."""
-    codes = sum(type(item) is types.CodeType for item in state)
+    codes = sum(type(item) is types.CodeType for item in items)
     return codes == 1 and function not in _globals_of(function) and not _writes_cells(function.__code__)
 
 
@@ -266,7 +324,7 @@ def renewed(template: types.FunctionType) -> types.FunctionType:
     return fresh
 
 
-def _remember(call: Any, code: Code, state: list[Any] | None, parts: _Parts | None = None) -> None:
+def _remember(call: Any, code: Code, state: _State | None, parts: _Parts | None = None) -> None:
     key = id(call)
     try:
         reference = weakref.ref(call, lambda _: _remembered.pop(key, None))
@@ -275,17 +333,10 @@ def _remember(call: Any, code: Code, state: list[Any] | None, parts: _Parts | No
     _remembered[key] = _Remembered(reference, code, state, parts)
 
 
-def _state_of(function: types.FunctionType) -> list[Any] | None:
-    """What the pickle of a function depends on, if none of it can change in place; else None.
-
-    The items are compared by identity and kept alive by the list itself. Functions are not among them, only
-    their parts: a remembered function must not keep itself alive.
-    """
-    state: list[Any] = []
-    return state if _collect(function, state, set(), 0) else None
-
-
-def _collect(function: types.FunctionType, state: list[Any], seen: set[int], depth: int) -> bool:
+def _collect(
+    function: types.FunctionType, state: list[Any], changing: list[Any], seen: set[int], depth: int
+) -> bool:
+    """Add what a function consists of to the state, or to what can change; False if neither is possible."""
     if id(function) in seen:
         return True
     seen.add(id(function))
@@ -300,10 +351,11 @@ def _collect(function: types.FunctionType, state: list[Any], seen: set[int], dep
             return False
     values += _globals_of(function)
     state.append(len(values))
-    return all(_constant(value, state, seen, depth) for value in values)
+    changing += [value for value in values if not _constant(value, state, changing, seen, depth)]
+    return True
 
 
-def _constant(value: Any, state: list[Any], seen: set[int], depth: int) -> bool:
+def _constant(value: Any, state: list[Any], changing: list[Any], seen: set[int], depth: int) -> bool:
     """Add what a value is to the state; False if it could change unnoticed."""
     kind = type(value)
     if kind in _IMMUTABLE:
@@ -311,14 +363,14 @@ def _constant(value: Any, state: list[Any], seen: set[int], depth: int) -> bool:
         return True
     if kind is tuple:
         state.append(len(value))
-        return depth < _MAX_DEPTH and all(_constant(item, state, seen, depth + 1) for item in value)
+        return depth < _MAX_DEPTH and all(_constant(item, state, changing, seen, depth + 1) for item in value)
     if isinstance(value, types.BuiltinFunctionType):
         state.append(value)
         return value.__self__ is None or isinstance(value.__self__, types.ModuleType)
     if (kind is types.FunctionType or isinstance(value, type)) and importable(value):
         state += [sys.intern(value.__module__), sys.intern(value.__qualname__)]
         return True
-    return kind is types.FunctionType and _collect(value, state, seen, depth + 1)
+    return kind is types.FunctionType and _collect(value, state, changing, seen, depth + 1)
 
 
 _names_of: dict[types.CodeType, tuple[str, ...]] = {}
