@@ -468,6 +468,27 @@ def test_a_failing_initializer_breaks_the_cluster():
         assert isinstance(caught.value.__cause__, ValueError)
 
 
+def test_a_node_that_dies_in_its_initializer_is_but_a_dead_node(gate, ended):
+    with make_cluster(2, initializer=gate.task, initargs=(gate.argument,)) as cluster:
+        (pid, _) = gate.wait(2)
+        os.kill(pid, signal.SIGKILL)
+        assert ended(pid)  # else it is who passes the gate
+        gate.open()
+        assert cluster.submit(abs, -1).result(30) == 1
+
+
+def test_a_forked_child_cannot_submit():
+    done = run("""
+        import os, mirai_py
+        with mirai_py.make_cluster(1) as cluster:
+            if os.fork() == 0:
+                error = cluster.submit(abs, -1).exception()
+                os._exit(7 if isinstance(error, mirai_py.MiraiException) else 1)
+            print(os.waitstatus_to_exitcode(os.wait()[1]), cluster.submit(abs, -1).result())
+    """)
+    assert (done.stdout, done.returncode) == ("7 1\n", 0), done.stderr
+
+
 def test_one_dead_node_fails_only_its_task(gate):
     with make_cluster(2) as cluster:
         victim = cluster.submit(gate.task, gate.argument)

@@ -72,6 +72,16 @@ def test_what_is_bound_is_not_cancelled_but_runs(direct, gate, tmp_path):
     assert (tmp_path / "made").exists()
 
 
+def test_what_waits_for_the_first_daemon_is_stopped(fresh, tmp_path):
+    mirai_py.daemons(url=mirai_py.local_url(), dispatcher=False, compute=fresh)
+    waiting = mirai(os.mkdir, str(tmp_path / "made"), _compute=fresh)
+    assert mirai_py.stop_mirai(waiting) is True
+    assert waiting.data == 20
+    mirai_py.launch_local(1, compute=fresh)
+    assert mirai(abs, -1, _compute=fresh).collect() == 1
+    assert not (tmp_path / "made").exists()
+
+
 def test_a_timeout_leaves_its_daemon_at_work(direct, gate):
     late = mirai(gate.task, gate.argument, _timeout=200, _compute=direct)
     (busy,) = gate.wait()
@@ -169,6 +179,14 @@ def test_seeded_tasks_draw_the_numbers_that_they_draw_with_a_dispatcher(fresh):
 def test_there_is_no_bound_of_the_queue(fresh):
     mirai_py.daemons(url=mirai_py.local_url(), dispatcher=False, memory=0.001, compute=fresh)
     assert all(mirai_py.try_mirai(len, bytes(5000), _compute=fresh) for _ in range(5))
+
+
+def test_a_cluster_that_lost_its_nodes_keeps_nobody_waiting():
+    with mirai_py.make_cluster(1, dispatcher=False) as cluster:
+        node = cluster.submit(os.getpid).result()
+        os.kill(node, signal.SIGKILL)
+        with pytest.raises((mirai_py.BrokenClusterError, mirai_py.MiraiConnectionError)):
+            cluster.submit(abs, -1).result(30)
 
 
 def test_a_cluster_may_do_without_a_dispatcher():

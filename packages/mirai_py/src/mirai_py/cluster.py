@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mirai_py.callbacks import callbacks
 from mirai_py.codes import Once, once
 from mirai_py.dispatcher import Dispatcher
-from mirai_py.errors import MiraiException, MissingExtraError, is_error_value, raised
+from mirai_py.errors import (
+    MiraiException,
+    MissingExtraError,
+    is_mirai_error,
+    is_mirai_interrupt,
+    raised,
+)
 from mirai_py.handles import Mirai, MiraiFuture
 from mirai_py.launchers import RemoteConfig, remote_config
 from mirai_py.lifetime import is_forked
@@ -109,8 +115,8 @@ class _Work:
             mirai.add_done_callback(self._initialized)
 
     def _initialized(self, mirai: Mirai) -> None:
-        if not is_error_value(mirai.data) or self._closing:
-            return
+        if not (is_mirai_error(mirai.data) or is_mirai_interrupt(mirai.data)):
+            return  # a node that dies in it is but a dead node
         try:
             raised(mirai.data)
         except BaseException as error:
@@ -140,7 +146,7 @@ class _Work:
         future = ClusterFuture(self._engine)
         with self._lock:
             if self._broken is not None:
-                raise self._broken
+                raise BrokenClusterError(str(self._broken)) from self._broken.__cause__
             if not self.active:
                 raise RuntimeError("cluster is no longer active")
             self._futures[future] = None

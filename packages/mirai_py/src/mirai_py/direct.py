@@ -73,13 +73,21 @@ class Direct(Dispatcher):
         self._enqueue(tasks)
 
     def _end_early(self, mirai: Mirai, value: ErrorValue, *, only_waiting: bool = False) -> bool:
-        """Its value is this, but it runs all the same, and it was not stopped."""
+        """Its value is this; once bound it runs all the same, and was not stopped."""
         with self._lock:
-            if only_waiting or mirai._key not in self._tasks or mirai.done():
+            task = self._tasks.get(mirai._key)
+            if task is None or mirai.done():
+                return False
+            is_free = task in self._queue
+            if only_waiting and not is_free:
                 return False
             mirai._store_value(value)
+            if is_free:
+                self._queue.remove(task)
+                self._awaiting -= 1
+                self._forget(task)
         self._announce([mirai])
-        return False
+        return is_free
 
     def _pump(self) -> None:
         if self._queue and self._takers():

@@ -18,6 +18,7 @@ from mirai_py.ephemeral import submit_ephemeral
 from mirai_py.errors import is_mirai_error
 from mirai_py.frames import Parts, TaskFlag
 from mirai_py.handles import Mirai, stop_mirai
+from mirai_py.lifetime import check_process
 from mirai_py.map import Elements, MiraiMap, elements, tell
 from mirai_py.pages import packed
 from mirai_py.profiles import Profile, find_profile, require_profile
@@ -159,6 +160,7 @@ def submit_call(
     Raises:
         MiraiSerializationError: the function or an argument cannot be sent; nothing was.
     """
+    check_process()  # a profile that was looked up before a fork is not to be used after it
     if profile.tracing is None:
         return _submit_call(profile, call, args, named, extras, seconds, flags=flags, wait=wait)
     with profile.tracing.call() as span:
