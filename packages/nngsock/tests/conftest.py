@@ -29,6 +29,14 @@ def patience():
     return PATIENCE
 
 
+def has_ipv6():
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def make_url():
     """A function that gives a fresh address of a transport."""
@@ -38,8 +46,14 @@ def make_url():
             name = f"{os.getpid()}-{next(_numbers)}"
             if transport == "ipc":
                 return f"ipc://{folder}/{name}"
-            if transport == "tcp":
-                return "tcp://127.0.0.1:0"
+            if transport in {"tcp", "tls+tcp"}:
+                return f"{transport}://127.0.0.1:0"
+            if transport in {"ws", "wss"}:
+                return f"{transport}://127.0.0.1:0/{name}"
+            if transport == "tcp6":
+                if not has_ipv6():
+                    pytest.skip("this machine has no IPv6")
+                return "tcp6://[::1]:0"
             if transport == "abstract" and sys.platform != "linux":
                 pytest.skip("abstract sockets exist on Linux only")
             return f"{transport}://{name}"
@@ -63,7 +77,7 @@ def make_socket():
 
 
 @pytest.fixture
-def connect(make_socket, make_url):
+def connect(make_socket, make_url, certificates):
     """A function that gives two connected sockets: the first listens, the second dials."""
 
     def make(listening="pair", dialing=None, transport="inproc", options=()):
@@ -73,8 +87,11 @@ def connect(make_socket, make_url):
                 nngsock.set_opt(sock, name, value)
         ready = nngsock.cv()
         nngsock.pipe_notify(a, ready, add=True)
-        nngsock.listen(a, make_url(transport), fail="error")
-        nngsock.dial(b, a.listener[0].url, autostart=None, fail="error")
+        encrypted = transport in {"tls+tcp", "wss"}
+        server = nngsock.tls_config(server=certificates.server) if encrypted else None
+        client = nngsock.tls_config(client=certificates.ca) if encrypted else None
+        nngsock.listen(a, make_url(transport), tls=server, fail="error")
+        nngsock.dial(b, a.listener[0].url, tls=client, autostart=None, fail="error")
         assert nngsock.until(ready, PATIENCE)
         return a, b
 

@@ -1,15 +1,19 @@
 """What holds for every protocol on every transport, and for every kind of message on every transport."""
 
+import socket
+import struct
 import threading
 
 import pytest
 
 import nngsock
 
-TRANSPORTS = ("inproc", "ipc", "abstract", "tcp")
+TRANSPORTS = ("inproc", "ipc", "abstract", "tcp", "tcp6", "tls+tcp", "ws", "wss")
 TWO_WAY = [("pair", "pair"), ("pair1", "pair1"), ("poly", "poly"), ("poly", "pair1"), ("bus", "bus")]
 ONE_WAY = [("push", "pull"), ("pull", "push"), ("pub", "sub"), ("sub", "pub")]
 ASKING = [("req", "rep"), ("rep", "req"), ("surveyor", "respondent"), ("respondent", "surveyor")]
+
+GARBAGE = [bytes(1000), b"\xff" * 1000, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(99)]
 
 MESSAGES = {
     "empty": b"",
@@ -125,3 +129,61 @@ def test_a_dialer_comes_back_when_its_listener_does(make_socket, make_url, trans
     assert nngsock.until(joined, patience)
     assert nngsock.send(dialer, "again", block=patience) == 0
     assert nngsock.recv(second, block=patience) == "again"
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tcp6", "tls+tcp", "ws", "wss"])
+def test_a_listener_tells_the_port_that_it_got(connect, transport):
+    a, _ = connect("pair", transport=transport)
+    (listener,) = a.listener
+    port = int(nngsock.parse_url(listener.url)["port"])
+    assert port > 0
+    assert nngsock.opt(listener, "tcp-bound-port") == port
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls+tcp", "ws", "wss"])
+def test_garbage_harms_nobody(connect, transport, patience):
+    a, b = connect("pair1", transport=transport)
+    port = int(nngsock.parse_url(a.listener[0].url)["port"])
+    for garbage in GARBAGE:
+        with socket.create_connection(("127.0.0.1", port)) as stranger:
+            stranger.sendall(garbage)
+            stranger.shutdown(socket.SHUT_WR)
+            stranger.settimeout(patience / 1000)
+            try:
+                while stranger.recv(1000):
+                    continue
+            except ConnectionResetError:
+                pass
+    assert nngsock.send(b, "still here", block=patience) == 0
+    assert nngsock.recv(a, block=patience) == "still here"
+
+
+def test_half_a_message_is_none(make_socket, make_url, patience):
+    sock = make_socket("pull", listen=make_url("tcp"))
+    gone = nngsock.cv()
+    nngsock.pipe_notify(sock, gone, remove=True)
+    port = nngsock.opt(sock.listener[0], "tcp-bound-port")
+    with socket.create_connection(("127.0.0.1", port)) as end:
+        end.sendall(b"\0SP\0\0\x50\0\0" + (1_000_000).to_bytes(8, "big") + bytes(500_000))
+        end.recv(8)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # as if it were killed
+    assert nngsock.until(gone, patience)
+    assert nngsock.recv(sock) == 8
+    sender = make_socket("push", dial=sock.listener[0].url, autostart=None)
+    assert nngsock.send(sender, "whole", block=patience) == 0
+    assert nngsock.recv(sock, block=patience) == "whole"
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss"])
+def test_a_websocket_dialer_can_send_headers(make_socket, make_url, certificates, transport, patience):
+    encrypted = transport == "wss"
+    tls = nngsock.tls_config(server=certificates.server) if encrypted else None
+    client = nngsock.tls_config(client=certificates.ca) if encrypted else None
+    a = make_socket("pair", listen=make_url(transport), tls=tls)
+    b = make_socket("pair")
+    nngsock.dial(b, a.listener[0].url, tls=client, autostart=False)
+    (dialer,) = b.dialer
+    nngsock.set_opt(dialer, "ws:request-headers", "X-One: 1\r\n")
+    assert nngsock.start(dialer, async_=False) == 0
+    assert nngsock.send(b, 1, block=patience) == 0
+    assert nngsock.recv(a, block=patience) == 1
