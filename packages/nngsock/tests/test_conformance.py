@@ -1,5 +1,6 @@
 """What holds for every protocol on every transport, and for every kind of message on every transport."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -146,14 +147,12 @@ def test_garbage_harms_nobody(connect, transport, patience):
     port = int(nngsock.parse_url(a.listener[0].url)["port"])
     for garbage in GARBAGE:
         with socket.create_connection(("127.0.0.1", port)) as stranger:
-            stranger.sendall(garbage)
-            stranger.shutdown(socket.SHUT_WR)
             stranger.settimeout(patience / 1000)
-            try:
+            with contextlib.suppress(OSError):  # it may be cut off at any moment
+                stranger.sendall(garbage)
+                stranger.shutdown(socket.SHUT_WR)
                 while stranger.recv(1000):
                     continue
-            except ConnectionResetError:
-                pass
     assert nngsock.send(b, "still here", block=patience) == 0
     assert nngsock.recv(a, block=patience) == "still here"
 
