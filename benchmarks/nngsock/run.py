@@ -1,12 +1,14 @@
-"""Round trips between two processes over ipc: nngsock beside the bare calls of libnng and beside pynng.
+"""nngsock beside raw pynng, over ipc between two processes: every bar in one run.
 
 Variants take turns in short rounds, in random order, so that what the machine does meanwhile meets all of
-them; the ratio is the median over rounds of the ratio within a round.
+them. A ratio is the median over rounds of the ratio within a round; a bar is on that ratio.
 """
 
 import argparse
 import asyncio
+import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -18,6 +20,13 @@ from pynng import ffi, lib
 
 import nngsock
 
+PAYLOAD = b"x" * 100
+SMALL = len(PAYLOAD)
+BIG = 100_000_000
+IN_FLIGHT = 64
+
+# The other processes. The echo is made of bare calls of libnng, so that it is the same, and as fast as can
+# be, for all; the sources send as many messages of one size as they are asked for, each by its own library.
 ECHO = """
 import sys
 import pynng
@@ -28,12 +37,46 @@ message = ffi.new("nng_msg **")
 while lib.nng_recvmsg(socket, message, 0) == 0:
     lib.nng_sendmsg(socket, message[0], 0)
 """
-PAYLOAD = b"x" * 100
-BASE = "libnng, blocking"
+PYNNG_SOURCE = """
+import struct, sys
+import pynng
+
+socket = pynng.Pair1(dial=sys.argv[1])
+while True:
+    n, size = struct.unpack("<QQ", socket.recv())
+    data = bytes(size)
+    for _ in range(n):
+        socket.send(data)
+"""
+NNGSOCK_SOURCE = """
+import struct, sys
+import nngsock
+
+socket = nngsock.socket("pair1", dial=sys.argv[1])
+while True:
+    n, size = struct.unpack("<QQ", nngsock.recv(socket, mode="raw", block=True))
+    data, done = bytes(size), nngsock.cv()
+
+    def again(aio):
+        global left
+        left -= 1
+        if left >= 0:
+            nngsock.send_aio(socket, data, mode="raw").add_done_callback(again, inline=True)
+        else:
+            done.signal()
+
+    started = min(n, 64)
+    left = n - started
+    for _ in range(started):
+        nngsock.send_aio(socket, data, mode="raw").add_done_callback(again, inline=True)
+    for _ in range(started):
+        done.wait()
+"""
 
 
-def echo_server(url):
-    return subprocess.Popen([sys.executable, "-c", ECHO, url])
+def order(n, size):
+    """The message that asks the other process for n messages of this size."""
+    return n.to_bytes(8, "little") + size.to_bytes(8, "little")
 
 
 class Bare:
@@ -41,10 +84,9 @@ class Bare:
 
     def __init__(self, url):
         self.socket = pynng.Pair1(listen=url)
-        self.message = ffi.new("nng_msg **")
 
     def round_trips(self, n):
-        handle, out = self.socket.socket, self.message
+        handle, out = self.socket.socket, ffi.new("nng_msg **")
         for _ in range(n):
             lib.nng_msg_alloc(out, len(PAYLOAD))
             ffi.memmove(lib.nng_msg_body(out[0]), PAYLOAD, len(PAYLOAD))
@@ -71,6 +113,18 @@ class Pynng:
             received = await self.socket.arecv()
         return received
 
+    def receive(self, n, size=SMALL):
+        self.socket.send(order(n, size))
+        for _ in range(n):
+            received = self.socket.recv()
+        return received
+
+    async def receive_awaited(self, n):
+        await self.socket.asend(order(n, SMALL))
+        for _ in range(n):
+            received = await self.socket.arecv()
+        return received
+
 
 class Ours:
     def __init__(self, url):
@@ -83,13 +137,6 @@ class Ours:
             received = recv(socket, mode="raw", block=True)
         return received
 
-    def collected(self, n):
-        send_aio, recv_aio, socket = nngsock.send_aio, nngsock.recv_aio, self.socket
-        for _ in range(n):
-            send_aio(socket, PAYLOAD, mode="raw")
-            received = recv_aio(socket, mode="raw").collect()
-        return received
-
     async def awaited(self, n):
         send_aio, recv_aio, socket = nngsock.send_aio, nngsock.recv_aio, self.socket
         for _ in range(n):
@@ -97,84 +144,177 @@ class Ours:
             received = await recv_aio(socket, mode="raw")
         return received
 
-    def in_flight(self, n, depth=64):
-        """The same number of round trips, `depth` of them under way at a time, resubmitted in callbacks."""
+    def receive(self, n, size=SMALL, mode="raw"):
+        recv, socket = nngsock.recv, self.socket
+        nngsock.send(socket, order(n, size), mode="raw", block=True)
+        for _ in range(n):
+            received = recv(socket, mode=mode, block=True)
+        return received
+
+    async def receive_awaited(self, n):
+        recv_aio, socket = nngsock.recv_aio, self.socket
+        await nngsock.send_aio(socket, order(n, SMALL), mode="raw")
+        for _ in range(n):
+            received = await recv_aio(socket, mode="raw")
+        return received
+
+    def receive_in_flight(self, n):
+        """So many receives under way at a time, each asked for again by the callback of the one before."""
+        recv_aio, socket = nngsock.recv_aio, self.socket
         done = nngsock.cv()
-        more = iter(range(n - depth))
+        left = n - IN_FLIGHT
+        received = None
 
         def again(aio):
-            if aio.data != PAYLOAD:
-                raise AssertionError(aio.data)
-            done.signal()
-            if next(more, None) is not None:
-                start()
+            nonlocal left, received
+            received = aio.data
+            if left > 0:
+                left -= 1
+                recv_aio(socket, mode="raw").add_done_callback(again, inline=True)
+            elif (left := left - 1) == -IN_FLIGHT:
+                done.signal()
 
-        def start():
-            nngsock.recv_aio(self.socket, mode="raw").add_done_callback(again, inline=True)
-            nngsock.send_aio(self.socket, PAYLOAD, mode="raw")
-
-        for _ in range(depth):
-            start()
-        for _ in range(n):
-            done.wait()
-        return PAYLOAD
+        nngsock.send(socket, order(n, SMALL), mode="raw", block=True)
+        for _ in range(IN_FLIGHT):
+            recv_aio(socket, mode="raw").add_done_callback(again, inline=True)
+        done.wait()
+        return received
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--trips", type=int, default=400, help="round trips in each round")
-    options = parser.parse_args()
-    loop = asyncio.new_event_loop()
-    with tempfile.TemporaryDirectory() as folder:
-        bare, theirs, ours = (
-            kind(f"ipc://{folder}/{kind.__name__}") for kind in (Bare, Pynng, Ours)
-        )  # fmt: skip
-        servers = [echo_server(f"ipc://{folder}/{kind.__name__}") for kind in (Bare, Pynng, Ours)]
-        variants = {
-            BASE: bare.round_trips,
-            "pynng send, recv": theirs.round_trips,
-            "pynng asend, arecv": lambda n: loop.run_until_complete(theirs.awaited(n)),
-            "nngsock send, recv": ours.round_trips,
-            "nngsock send_aio, recv_aio, collect": ours.collected,
-            "nngsock await": lambda n: loop.run_until_complete(ours.awaited(n)),
-            "nngsock 64 in flight, callbacks": ours.in_flight,
-        }
-        try:
-            times = measure(variants, options.rounds, options.trips)
-        finally:
-            for server in servers:
-                server.kill()
-                server.wait()
-            theirs.socket.close()
-            bare.socket.close()
-            nngsock.close(ours.socket)
-    report(times)
+def import_times(rounds):
+    """Seconds of processor time that importing pynng, and nngsock with it, takes in fresh interpreters."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    times = {"pynng": [], "nngsock": []}
+    for _ in range(rounds + 1):
+        for name, found in times.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, "-c", f"import {name}"], check=True, env=environment)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return {name: found[1:] for name, found in times.items()}  # the first round may compile
 
 
-def measure(variants, rounds, trips):
-    for run in variants.values():  # connect, warm up, and see that what is sent comes back
-        if run(100) != PAYLOAD:
-            raise AssertionError("the echo is not what was sent")
+def measure(variants, rounds):
+    """Seconds per operation of each variant in each round; (function, operations in a round) by name."""
+    for run, n in variants.values():
+        run(min(n, 2 * IN_FLIGHT))
     times = {name: [] for name in variants}
     for _ in range(rounds):
         for name in random.sample(sorted(variants), len(variants)):
+            run, n = variants[name]
             start = time.perf_counter()
-            variants[name](trips)
-            times[name].append((time.perf_counter() - start) / trips * 1e6)
+            received = run(n)
+            times[name].append((time.perf_counter() - start) / n)
+            if len(received) not in {len(PAYLOAD), BIG}:
+                raise AssertionError(f"{name} received {len(received)} bytes")
     return times
-
-
-def report(times):
-    print(f"{'round trip of 100 bytes, ipc':<38}{'µs, median':>12}{'to libnng':>12}")
-    for name, found in times.items():
-        print(f"{name:<38}{statistics.median(found):>12.1f}{ratio(found, times[BASE]):>12.2f}")
-    awaited = ratio(times["nngsock await"], times["nngsock send, recv"])
-    print(f"nngsock await to nngsock send, recv: {awaited:.2f}")
 
 
 def ratio(found, base):
     return statistics.median(x / y for x, y in zip(found, base, strict=True))
+
+
+def report(title, times, unit, base):
+    scale, name_of_unit = unit
+    print(f"\n{title:<42}{name_of_unit:>14}{'to the first':>14}")
+    for name, found in times.items():
+        print(f"{name:<42}{statistics.median(found) * scale:>14.1f}{ratio(found, times[base]):>14.2f}")
+
+
+def judge(text, value, bar, *, at_most=True):
+    kept = value <= bar if at_most else value >= bar
+    bound = "at most" if at_most else "at least"
+    print(f"  {'kept  ' if kept else 'MISSED'} {text}: {value:.2f} ({bound} {bar})")
+
+
+def round_trips(bare, theirs, ours, run, options):
+    times = measure(
+        {
+            "pynng send, recv": (theirs.round_trips, options.trips),
+            "pynng asend, arecv": (lambda n: run(theirs.awaited(n)), options.trips),
+            "nngsock send, recv": (ours.round_trips, options.trips),
+            "nngsock await": (lambda n: run(ours.awaited(n)), options.trips),
+            "bare calls of libnng": (bare.round_trips, options.trips),
+        },
+        options.rounds,
+    )
+    report("round trip of 100 bytes", times, (1e6, "µs"), "pynng send, recv")
+    ours_blocking, ours_awaited = times["nngsock send, recv"], times["nngsock await"]
+    judge("blocking, to pynng's", ratio(ours_blocking, times["pynng send, recv"]), 1.10)
+    judge("awaited, to blocking", ratio(ours_awaited, ours_blocking), 1.40)
+    judge("awaited, to pynng's", ratio(ours_awaited, times["pynng asend, arecv"]), 1.00)
+
+
+def one_way(theirs, ours, run, options):
+    n = options.messages
+    times = measure(
+        {
+            "pynng recv": (theirs.receive, n),
+            "pynng arecv": (lambda n: run(theirs.receive_awaited(n)), n),
+            "nngsock recv": (ours.receive, n),
+            "nngsock await one by one": (lambda n: run(ours.receive_awaited(n)), n),
+            f"nngsock {IN_FLIGHT} in flight": (ours.receive_in_flight, n),
+        },
+        options.rounds,
+    )
+    report("one way, 100 bytes, time per message", times, (1e6, "µs"), "pynng recv")
+    in_flight = times[f"nngsock {IN_FLIGHT} in flight"]
+    judge("messages/s in flight, to pynng's recv", ratio(times["pynng recv"], in_flight), 1.5, at_most=False)
+    judge("messages/s in flight, to pynng's arecv", ratio(times["pynng arecv"], in_flight), 3, at_most=False)
+    awaited = times["nngsock await one by one"]
+    judge("messages/s awaited, to pynng's arecv", ratio(times["pynng arecv"], awaited), 1.5, at_most=False)
+
+
+def big_messages(theirs, ours, options):
+    times = measure(
+        {
+            "pynng recv": (lambda n: theirs.receive(n, BIG), 1),
+            "nngsock recv, buffer": (lambda n: ours.receive(n, BIG, "buffer"), 1),
+            "nngsock recv, raw": (lambda n: ours.receive(n, BIG), 1),
+        },
+        max(options.rounds // 2, 3),
+    )
+    report("100 MB", times, (1e3, "ms"), "pynng recv")
+    judge("buffer, to pynng's", ratio(times["nngsock recv, buffer"], times["pynng recv"]), 0.8)
+
+
+def imports(options):
+    times = import_times(options.rounds)
+    report("import, processor time", times, (1e3, "ms"), "pynng")
+    more = statistics.median(x - y for x, y in zip(times["nngsock"], times["pynng"], strict=True))
+    judge("ms more than pynng", more * 1e3, 20)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--trips", type=int, default=100, help="round trips in each round")
+    parser.add_argument("--messages", type=int, default=2_000, help="one-way messages in each round")
+    options = parser.parse_args()
+    loop = asyncio.new_event_loop()
+    peers = []
+    with tempfile.TemporaryDirectory() as folder:
+
+        def connected(kind, code):
+            url = f"ipc://{folder}/{len(peers)}"
+            side = kind(url)
+            peers.append(subprocess.Popen([sys.executable, "-c", code, url]))
+            return side
+
+        try:
+            sides = [connected(kind, ECHO) for kind in (Bare, Pynng, Ours)]
+            round_trips(*sides, loop.run_until_complete, options)
+            sources = [connected(Pynng, PYNNG_SOURCE), connected(Ours, NNGSOCK_SOURCE)]
+            one_way(*sources, loop.run_until_complete, options)
+            big_messages(*sources, options)
+            imports(options)
+        finally:
+            for peer in peers:
+                peer.kill()
+                peer.wait()
+    for side in (*sides, *sources):
+        side.socket.close()
+    loop.close()
 
 
 if __name__ == "__main__":

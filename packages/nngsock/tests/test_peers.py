@@ -197,15 +197,16 @@ class TestPynngElsewhere:
 @pytest.mark.parametrize("transport", ["inproc", "ipc", "tcp"])
 class TestPynngInThisProcess:
     @pytest.fixture
-    def both(self, make_socket, make_url):
+    def both(self, listening, patience):
         """A function that gives a listening socket of ours and a connected one of pynng."""
         opened = []
 
         def make(ours, theirs, transport):
-            s = make_socket(ours, listen=make_url(transport))
+            s, joined = listening(ours, transport)
             p = getattr(pynng, NAMES[theirs][1])(recv_timeout=5_000, send_timeout=5_000)
             opened.append(p)
             p.dial(s.listener[0].url, block=True)
+            assert nngsock.until(joined, patience)
             return s, p
 
         yield make

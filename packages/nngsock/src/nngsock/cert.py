@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 from typing import TYPE_CHECKING, Final
 
 from nngsock.errors import MissingExtraError
@@ -127,6 +126,8 @@ def _certify(key: EllipticCurvePrivateKey | RSAPrivateKey, hosts: list[str], end
 
 
 def _alternative(host: str) -> x509.GeneralName:
+    import ipaddress
+
     from cryptography import x509
 
     try:

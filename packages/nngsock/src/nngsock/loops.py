@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextvars import Context
 
     # Is given a function to call, once and from any thread, when the wait is over; that function returns
     # False if the event loop has ended. Returns False if it will not be called, since the time is past.
@@ -34,23 +34,59 @@ def wait_in_task(register: Register) -> Generator[Any, Any, None]:
     if in_trio():
         yield from _wait_in_trio(register).__await__()
         return
-    loop = asyncio.get_running_loop()
-    future = loop.create_future()
-    if register(partial(_wake_asyncio, loop, future)):
-        yield from future
+    wait = _AsyncioWait(asyncio.get_running_loop())
+    if register(wait.wake):
+        yield wait
 
 
-def _wake_asyncio(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> bool:
-    try:
-        loop.call_soon_threadsafe(_finish, future)
-    except RuntimeError:  # the loop has been closed: nobody waits any more
-        return False
-    return True
+class _AsyncioWait:
+    """What a task of asyncio waits for: a future, as far as tasks need one.
 
+    One of asyncio's own would have the loop turn twice, to set its result and then to go on with the task,
+    and that shows: the loop is what costs most when messages are awaited one by one.
+    """
 
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_done", "_go_on", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._done = self._cancelled = False
+        self._asyncio_future_blocking = True  # by this a task knows a future, and that it is to wait for it
+
+    def wake(self) -> bool:
+        """Let the task go on; called on any thread. False if the loop is closed: nobody waits any more."""
+        try:
+            self._loop.call_soon_threadsafe(self._finish)
+        except RuntimeError:
+            return False
+        return True
+
+    def _finish(self) -> None:
+        if not self._done:
+            self._done = True
+            self._context.run(self._go_on, self)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Asked for by the task."""
+        return self._loop
+
+    def add_done_callback(self, go_on: Callable[[_AsyncioWait], object], *, context: Context) -> None:
+        """Called by the task at once when it begins to wait, before the loop can come to `_finish`."""
+        self._go_on = go_on
+        self._context = context
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - the task keeps its message itself
+        """Called by the task when it is cancelled; False if it goes on anyway."""
+        if self._done:
+            return False
+        self._done = self._cancelled = True
+        self._loop.call_soon(self._go_on, self, context=self._context)
+        return True
+
+    def result(self) -> None:
+        """Called by the task when it goes on."""
+        if self._cancelled:
+            raise asyncio.CancelledError
 
 
 async def _wait_in_trio(register: Register) -> None:

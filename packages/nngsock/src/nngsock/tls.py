@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from nngsock._native import ffi, lib, life, new, nng
@@ -135,6 +133,7 @@ class TlsConfig:
             'CERT_NONE'
         """
         import ssl
+        import tempfile
 
         client = self.mode == "client"
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if client else ssl.PROTOCOL_TLS_SERVER)
@@ -168,6 +167,8 @@ def _c_text(text: str) -> bytes:
 
 
 def _file(folder: str, name: str, *texts: str | None) -> str:
+    from pathlib import Path
+
     path = Path(folder, name)
     path.write_bytes(b"\n".join(_c_text(text) for text in texts if text))
     return str(path)
@@ -268,6 +269,8 @@ def _pair(name: str, value: Sequence[str | os.PathLike[str]]) -> tuple[str, str]
 def _read(file: str | os.PathLike[str]) -> str:
     if isinstance(file, str) and _BEGIN in file:
         return file  # no path looks like that
+    from pathlib import Path
+
     path = Path(file).expanduser()
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-import secrets
+import os
 import socket
 import sys
 import time
@@ -58,7 +58,8 @@ def random(n: int = 1, convert: bool = True) -> str | bytes:
         raise TypeError(f"`n` must be a whole number, not {n!r}")
     if not 1 <= n <= 1024:
         raise ValueError(f"`n` must be between 1 and 1024, not {n!r}")
-    return secrets.token_hex(int(n)) if convert else secrets.token_bytes(int(n))
+    data = os.urandom(int(n))
+    return data.hex() if convert else data
 
 
 def mclock() -> float:
