@@ -968,7 +968,8 @@ class Dispatcher:
         peer.state = PeerState.BUSY
         peer.heard = monotonic()
         parts = frames.tasks(entries, list(new.items()))
-        if peer.lane is None or not peer.lane.send(parts):
+        # The lane wakes the daemon at once. A batch need not: this thread has more of them to make.
+        if len(batch) > 1 or peer.lane is None or not peer.lane.send(parts):
             self._send(peer.pipe, parts)
 
     def _readable(self, peer: Peer, task: Task) -> tuple[int, Parts]:

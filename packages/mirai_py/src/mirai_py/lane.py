@@ -1,8 +1,8 @@
 """A short way between a host and a daemon that it started: a pair of Unix sockets, beside the connection.
 
-A message takes a tenth of the time of one through NNG, which hands it from thread to thread. So tasks and
-their results go this way where they are small; all else, and what finds no room, goes the other. Neither side
-relies on an order between the two ways.
+A message takes a tenth of the time of one through NNG, which hands it from thread to thread. So small tasks
+that travel alone, and their results, go this way; all else, and what finds no room, goes the other. Neither
+side relies on an order between the two ways.
 """
 
 from __future__ import annotations
