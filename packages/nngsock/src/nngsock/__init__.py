@@ -5,9 +5,7 @@ import typing
 from nngsock._version import __version__
 from nngsock.aio import Aio, RecvAio, SendAio
 from nngsock.callbacks import run_event_loop
-from nngsock.cert import write_cert
 from nngsock.custom import SerialConfig, serial_config
-from nngsock.device import device_aio
 from nngsock.endpoints import Dialer, Listener, close, dial, listen, reap, start
 from nngsock.errors import (
     UNRESOLVED,
@@ -40,7 +38,6 @@ from nngsock.many import (
     stop_request,
     unresolved,
 )
-from nngsock.nanoobject import Nano, nano
 from nngsock.options import opt, set_opt, subscribe, survey_time, unsubscribe
 from nngsock.pipes import (
     Monitor,
@@ -56,9 +53,6 @@ from nngsock.receiver import Receiver, on_message
 from nngsock.rpc import reply, request
 from nngsock.sockets import Context, Socket, context, socket
 from nngsock.stats import stat
-from nngsock.status import status_code
-from nngsock.stdio import read_stdin, write_stdout
-from nngsock.stream import Stream, stream
 from nngsock.sync import (
     ConditionVariable,
     cv,
@@ -77,6 +71,9 @@ from nngsock.url import parse_url
 from nngsock.util import ip_addr, is_nano, mclock, msleep, nng_version, random
 
 if typing.TYPE_CHECKING:
+    from nngsock.bytestream import Stream, stream
+    from nngsock.cert import write_cert
+    from nngsock.device import device_aio
     from nngsock.http import (
         Handler,
         HttpRequest,
@@ -101,6 +98,9 @@ if typing.TYPE_CHECKING:
         ncurl_session,
         transact,
     )
+    from nngsock.nanoobject import Nano, nano
+    from nngsock.status import status_code
+    from nngsock.stdio import read_stdin, write_stdout
 
 __all__ = (
     "UNRESOLVED",
@@ -224,8 +224,11 @@ __all__ = (
 )
 
 # What is imported when it is first asked for, since most programs do without.
-_LAZY = dict.fromkeys(
-    (
+_LAZY_NAMES = {
+    "nngsock.bytestream": ("Stream", "stream"),
+    "nngsock.cert": ("write_cert",),
+    "nngsock.device": ("device_aio",),
+    "nngsock.http": (
         "Handler",
         "HttpRequest",
         "NcurlAio",
@@ -249,8 +252,11 @@ _LAZY = dict.fromkeys(
         "ncurl_session",
         "transact",
     ),
-    "nngsock.http",
-)
+    "nngsock.nanoobject": ("Nano", "nano"),
+    "nngsock.status": ("status_code",),
+    "nngsock.stdio": ("read_stdin", "write_stdout"),
+}
+_LAZY = {name: module for module, names in _LAZY_NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> typing.Any:

@@ -7,7 +7,6 @@ Unpickling runs code that the sender chose: use this mode only with peers you tr
 from __future__ import annotations
 
 import importlib
-import json
 import pickle
 import struct
 import warnings
@@ -52,10 +51,14 @@ class Serializer(Protocol):
 class _Json:
     @staticmethod
     def dumps(obj: Any) -> bytes:
+        import json
+
         return json.dumps(obj, separators=(",", ":")).encode()
 
     @staticmethod
     def loads(data: bytes) -> Any:
+        import json
+
         return json.loads(data)
 
 

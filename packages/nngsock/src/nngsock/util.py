@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from nngsock._native import lib, text
 from nngsock.endpoints import Endpoint
 from nngsock.errors import ENOTSUP, exception_for
-from nngsock.nanoobject import Nano
 from nngsock.pipes import Monitor
 from nngsock.sockets import Context, Socket
 
@@ -25,9 +24,13 @@ __all__ = ("ip_addr", "is_nano", "mclock", "msleep", "nng_version", "random")
 
 def is_nano(x: object) -> bool:
     """Whether x is a Socket, Context, Dialer, Listener, Monitor or Nano, or a Server or its connection."""
-    if isinstance(x, Socket | Context | Endpoint | Monitor | Nano):
+    if isinstance(x, Socket | Context | Endpoint | Monitor):
         return True
-    http: Any = sys.modules.get("nngsock.http")  # nothing is one of its objects before it is imported
+    # Nothing is an object of a module that was not imported yet.
+    nano: Any = sys.modules.get("nngsock.nanoobject")
+    if nano is not None and isinstance(x, nano.Nano):
+        return True
+    http: Any = sys.modules.get("nngsock.http")
     return http is not None and isinstance(x, http.Server | http.WsConnection | http.StreamConnection)
 
 
