@@ -243,7 +243,7 @@ def test_values_do_not_wait_for_the_end_of_a_long_chunk(daemon):
     running = daemon.chunk(f, [2 * FLUSH_SECONDS, 0, 0])
     daemon.go(running)
     running.flush(daemon.send)
-    assert list(daemon.values.values()) == [0, 1, 1]
+    assert list(daemon.values.values())[:2] == [0, 1]
 
 
 @pytest.fixture

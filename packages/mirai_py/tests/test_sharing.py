@@ -261,7 +261,7 @@ def test_processes_of_another_pid_namespace_get_bytes(fresh):
             process.wait(10)
 
 
-@pytest.mark.parametrize("limit", ["RLIMIT_FSIZE, (100_000, 100_000)", "RLIMIT_NOFILE, (40, 40)"])
+@pytest.mark.parametrize("limit", ["RLIMIT_FSIZE, (100_000, 100_000)", "RLIMIT_NOFILE, (64, 64)"])
 def test_where_memory_is_short_values_are_copied_with_one_warning(limit):
     source = f"""
         import resource

@@ -93,7 +93,8 @@ class Running:
         self.todo: deque[Any] = deque(islice(items, chunk.skip, chunk.skip + chunk.number))
         self._values: list[Any] = []
         self._sent = self._kept = 0
-        self._seconds = 0.0
+        # When the last value came, and the last of those that were sent.
+        self._now = self._then = 0.0
         self._lock = threading.Lock()
 
     def give_back(self, first: int, end: int) -> tuple[int, int]:
@@ -119,10 +120,12 @@ class Running:
         with self._lock:
             values = self._values[self._sent :]
             if values:
-                first, seconds = self.first + self._sent, self._seconds
+                first, now = self.first + self._sent, self._now
+                seconds, self._then = now - self._then, now
                 self._sent += len(values)
-                self._seconds = 0.0
-                flags = frames.SHARED if any(map(_is_shared, values)) else 0
+                packed = [value for value in values if type(value) is _Packed]
+                shared = any(value.status == Status.SHARED for value in packed)
+                flags = frames.SHARED if shared else 0
                 send(frames.piece(first, len(values), seconds, _page_of(values), flags))
 
     def _keep(self, record: Record) -> bool:
@@ -162,7 +165,8 @@ class Running:
         todo, values, interrupt = self.todo, self._values, evaluator.interrupt
         started = [0] if record is None else record.cell
         number, last = self.first, self.first + limit
-        before = perf_counter()
+        before = self._then = perf_counter()
+        at_once = False
         due, late = before + KEEP_SECONDS, before + FLUSH_SECONDS
         while number < last:
             try:
@@ -183,6 +187,7 @@ class Running:
                     interrupt.running = None
                 if type(value) not in PLAIN and not pages.is_plain(value):
                     value = _Packed(*evaluator.pack(value))
+                    at_once = value.status == Status.SHARED
             except KeyboardInterrupt:
                 interrupt.running = None  # it may have come just before that was done
                 value = _Packed(Status.INTERRUPT, [])
@@ -192,10 +197,11 @@ class Running:
             now = perf_counter()
             if now - before > LONG_SECONDS:
                 clean()
-            self._seconds += now - before
+            self._now = now
             values.append(value)
             before = now
-            if _is_shared(value):  # were this process to end, it would be gone: it must not wait
+            if at_once:  # were this process to end, the value would be gone: it must not wait
+                at_once = False
                 self.flush(send)
                 self._kept = len(values)
             elif now > due and todo:
@@ -212,10 +218,6 @@ def _leased(item: Any, told: Told) -> Any:
     if type(item) is not memoryview or not is_shared(item):
         return item
     return memoryview(leased(item, told))
-
-
-def _is_shared(value: Any) -> bool:
-    return type(value) is _Packed and value.status == Status.SHARED
 
 
 def _page_of(values: list[Any]) -> Parts:
