@@ -19,10 +19,16 @@ def make(make_url):
 
 
 @pytest.fixture
-def connect(make, make_url):
+def connect(make, make_url, patience):
+    """A function that makes two connected ones: both know of it, so that neither drops what it sends."""
+
     def connect(listening, dialing):
         a = make(listening, listen=make_url())
-        return a, make(dialing, dial=a.listener[0].url, autostart=None)
+        nngsock.pipe_notify(a.socket, ready := nngsock.cv(), add=True)
+        b = make(dialing, dial=a.listener[0].url, autostart=None)
+        assert nngsock.until(ready, patience)
+        nngsock.pipe_notify(a.socket, None, add=True)
+        return a, b
 
     return connect
 

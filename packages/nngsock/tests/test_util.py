@@ -94,6 +94,13 @@ def test_is_nano_knows_the_connections(make_socket, make_url):
     assert not any(map(nngsock.is_nano, (nngsock.cv(), nngsock.recv_aio(s), "socket")))
 
 
+def test_is_nano_knows_streams():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        stream = nngsock.stream(dial=f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+    assert nngsock.is_nano(stream)
+    nngsock.reap(stream)
+
+
 def test_is_nano_knows_servers():
     pytest.importorskip("aiohttp")
     assert nngsock.is_nano(nngsock.http_server("http://127.0.0.1:0"))

@@ -23,13 +23,13 @@ __all__ = ("ip_addr", "is_nano", "mclock", "msleep", "nng_version", "random")
 
 
 def is_nano(x: object) -> bool:
-    """Whether x is a Socket, Context, Dialer, Listener, Monitor or Nano, or a Server or its connection."""
+    """Whether x is a Socket, Context, Dialer, Listener, Monitor, Stream, Nano, Server or its connection."""
     if isinstance(x, Socket | Context | Endpoint | Monitor):
         return True
     # Nothing is an object of a module that was not imported yet.
-    nano: Any = sys.modules.get("nngsock.nanoobject")
-    if nano is not None and isinstance(x, nano.Nano):
-        return True
+    for module, kind in (("nngsock.nanoobject", "Nano"), ("nngsock.bytestream", "Stream")):
+        if module in sys.modules and isinstance(x, getattr(sys.modules[module], kind)):
+            return True
     http: Any = sys.modules.get("nngsock.http")
     return http is not None and isinstance(x, http.Server | http.WsConnection | http.StreamConnection)
 
