@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Linux stamps files with this clock, which moves once a timer tick (1 to 10 ms). Python has no name for it.
 CLOCK_REALTIME_COARSE = 5
+LATE_TICKS = 10
 
 
 def settled_stat(paths: Sequence[str]) -> FilesStat:
@@ -20,7 +21,7 @@ def settled_stat(paths: Sequence[str]) -> FilesStat:
 
     A file that is written twice within one tick of the kernel's clock keeps its time, so a record made
     between the two would pass for current ever after. The wait for the next tick is due only to a file
-    that was written in this one, and takes 10 ms at most.
+    that was written in this one, and takes a few milliseconds.
 
     Args:
         paths: Files and folders.
@@ -32,10 +33,10 @@ def settled_stat(paths: Sequence[str]) -> FilesStat:
         OSError: One does not exist.
     """
     status = stat_paths(paths)
-    while (
-        0 <= status.time - file_clock() <= tick()
-    ):  # further ahead: set by hand, or by another machine's clock
-        time.sleep(max(file_clock() + tick() - time.time_ns(), 0) / 1e9)
+    # Newer kernels stamp some files by a finer clock, so that a time may be ahead, by more than a tick where
+    # ticks come late. What is further ahead was set by hand, or by the clock of another machine.
+    while 0 <= status.time - file_clock() <= LATE_TICKS * tick():
+        time.sleep(max(file_clock() + tick() - time.time_ns(), tick() // 8) / 1e9)
         status = stat_paths(paths)
     return status
 
