@@ -474,10 +474,14 @@ def test_a_running_task_resolves_at_once_and_keeps_its_daemon_until_it_ends(net)
     assert n.counts == (1, 1, 0, 1, 1)
 
 
-def test_a_list_is_stopped_last_to_first(net):
+def test_the_newest_of_a_list_is_stopped_first(net):
     n = net(1)
     mirais = [n.submit() for _ in range(4)]
-    assert stop_mirai(mirais) == [True] * 4
+    stopped = []
+    for i, mirai in enumerate(mirais):
+        mirai._on_wake(lambda i=i: stopped.append(i))
+    assert stop_mirai([mirais[1], None, mirais[0], mirais[3], mirais[2]]) == [True, False, True, True, True]
+    assert stopped == [3, 2, 1, 0]
     n.answer(1, mirais[0].id)
     assert n.tasks(1) == [mirais[0].id]
     assert n.tasks(1) == []  # the others never started

@@ -478,7 +478,7 @@ def stop_mirai(x: Any) -> bool | list[bool]:
     """Stop tasks: a waiting one is never run, a running one is interrupted. Their value is error 20 at once.
 
     Args:
-        x: a mirai, or a list, dict or map of them, which are stopped last to first, so that no daemon is
+        x: a mirai, or a list, dict or map of them, of which the newest is stopped first, so that no daemon is
             freed only to start one that is about to be stopped.
 
     Returns:
@@ -497,8 +497,11 @@ def stop_mirai(x: Any) -> bool | list[bool]:
         return x.cancel()  # type: ignore[no-any-return]
     if isinstance(x, list | tuple | dict):
         items = list(x.values()) if isinstance(x, dict) else list(x)
-        answers = [item.cancel() if isinstance(item, Mirai) else False for item in reversed(items)]
-        return answers[::-1]
+        answers = [False] * len(items)
+        mirais = [(item._key, place) for place, item in enumerate(items) if isinstance(item, Mirai)]
+        for _, place in sorted(mirais, reverse=True):
+            answers[place] = items[place].cancel()
+        return answers
     return False
 
 
