@@ -43,6 +43,12 @@ def curl():
     return run
 
 
+def is_served(port):
+    with socket.socket() as probe:
+        probe.settimeout(10)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class TestLife:
     def test_it_says_where_it_serves_and_in_which_state(self):
         server = nngsock.http_server("http://127.0.0.1:0", HELLO)
@@ -85,11 +91,8 @@ class TestLife:
         gc.collect()
         assert gone() is None
         port = urlsplit(url).port
-        with socket.socket() as probe:  # the port is free again, in a moment
-            probe.settimeout(10)
-            while probe.connect_ex(("127.0.0.1", port)) == 0:
-                probe.close()
-                probe = socket.socket()  # noqa: PLW2901
+        while is_served(port):  # it is free again in a moment
+            pass
 
     def test_an_address_in_use_is_error_10(self, serve):
         with pytest.raises(nngsock.NngError, match="Address in use") as caught:

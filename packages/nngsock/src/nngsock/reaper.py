@@ -18,7 +18,7 @@ from nngsock.completion import pending, take_aio
 __all__ = ("hold_up", "is_websocket", "pause")
 
 SCHEMES: Final = ("ws://", "wss://", "ws4://", "ws6://", "wss4://", "wss6://")
-PAUSE_SECONDS: Final = 0.05
+PAUSE_SECONDS: Final = 0.02
 PATIENCE_SECONDS: Final = 1.0  # the reaper may be waiting for the very thread that calls
 _LONG: Final = 600_000
 _FOR_EVER: Final = -1

@@ -51,6 +51,9 @@ class StreamOperation(Operation):
     ) -> None:
         super().__init__(gate, None, None, sending=False)
         self.key, self.aio = take()
+        # A receive of a socket leaves its message in the aio, and NNG frees what it finds in that of a write
+        # over ws:// or wss://.
+        lib.nng_aio_set_msg(self.aio, ffi.NULL)
         lib.nng_aio_set_timeout(self.aio, timeout)
 
     def begin(self, start: Callable[[Any, Any], None], handle: Any) -> bool:
