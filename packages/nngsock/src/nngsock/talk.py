@@ -80,8 +80,10 @@ class Talk:
         """Wait until what was sent has left."""
         if self._drain is not None:
             self._drain.wait(None if self.args.timeout is None else self.args.timeout / 1000)
-        elif self.socket.protocol not in SILENT:
-            nngsock.msleep(DRAIN_MS)  # no event tells
+        # No event tells when others have sent, nor when TLS has passed on what it took.
+        encrypted = any(url.startswith(TLS_SCHEMES) for url in (*self.args.listen, *self.args.dial))
+        if encrypted or (self._drain is None and self.socket.protocol not in SILENT):
+            nngsock.msleep(DRAIN_MS)
 
     def close(self) -> None:
         """Give back what it needs beside the socket."""
