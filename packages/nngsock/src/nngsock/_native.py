@@ -11,10 +11,13 @@ from __future__ import annotations
 import atexit
 import os
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pynng.nng
 from pynng import ffi, lib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ("NONBLOCK", "end", "ffi", "lib", "life", "new", "nng", "strerror", "text")
 
@@ -83,26 +86,42 @@ atexit.unregister(pynng.nng._pynng_atexit)  # noqa: SLF001
 
 
 def end() -> None:
-    """End the library as the interpreter exits, as pynng would, if that is needed and safe.
+    """End what runs in the library as the interpreter exits.
 
-    It is if only pynng itself has been used, or still has sockets open, whose callbacks may come at any time.
+    Only sockets of pynng itself can be open now: closed, they call nobody any more. The library as a whole is
+    ended if pynng alone has used it.
     """
-    if not life.started or _has_sockets():
+    if not life.started:
         lib.nng_fini()
+        return
+    for number in _open_sockets():
+        lib.nng_close(new("nng_socket *", {"id": number})[0])
 
 
-def _has_sockets() -> bool:
-    """Whether any socket is open in this process; also if the library cannot tell."""
+def _open_sockets() -> list[int]:
+    """The numbers of all sockets that are open in this process; none if the library keeps no statistics."""
     root = new("nng_stat **")
     if lib.nng_stats_get(root):
-        return True
+        return []
     try:
-        child = lib.nng_stat_child(root[0])
-        while child and text(lib.nng_stat_name(child)) != "socket":
-            child = lib.nng_stat_next(child)
-        return bool(child)
+        return [lib.nng_stat_value(_child(s, "id")) for s in _children(root[0]) if _name(s) == "socket"]
     finally:
         lib.nng_stats_free(root[0])
+
+
+def _children(scope: Any) -> Iterator[Any]:
+    child = lib.nng_stat_child(scope)
+    while child:
+        yield child
+        child = lib.nng_stat_next(child)
+
+
+def _child(scope: Any, name: str) -> Any:
+    return next(child for child in _children(scope) if _name(child) == name)
+
+
+def _name(child: Any) -> str:
+    return text(lib.nng_stat_name(child))
 
 
 def text(pointer: Any) -> str:
