@@ -15,12 +15,8 @@ needs_epoll = pytest.mark.skipif(not hasattr(select, "epoll"), reason="taking ov
 
 
 @pytest.fixture
-def pair():
-    with (
-        nngsock.socket("poly", listen="inproc://inboxes") as host,
-        nngsock.socket("pair1", dial="inproc://inboxes") as peer,
-    ):
-        yield host, peer
+def pair(connect):
+    return connect("poly", "pair1")
 
 
 def send(socket, data):

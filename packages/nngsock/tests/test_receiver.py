@@ -10,12 +10,8 @@ import nngsock
 
 
 @pytest.fixture
-def pair():
-    with (
-        nngsock.socket("poly", listen="inproc://receiver") as host,
-        nngsock.socket("pair1", dial="inproc://receiver") as peer,
-    ):
-        yield host, peer
+def pair(connect):
+    return connect("poly", "pair1")
 
 
 def send(socket, data):

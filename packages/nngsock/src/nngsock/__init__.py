@@ -223,48 +223,26 @@ __all__ = (
     "write_stdout",
 )
 
-# What is imported when it is first asked for, since most programs do without.
-_LAZY_NAMES = {
-    "nngsock.bytestream": ("Stream", "stream"),
-    "nngsock.cert": ("write_cert",),
-    "nngsock.device": ("device_aio",),
-    "nngsock.http": (
-        "Handler",
-        "HttpRequest",
-        "NcurlAio",
-        "NcurlResult",
-        "NcurlSession",
-        "Server",
-        "StreamConnection",
-        "WsConnection",
-        "format_sse",
-        "handler",
-        "handler_directory",
-        "handler_file",
-        "handler_inline",
-        "handler_redirect",
-        "handler_stream",
-        "handler_ws",
-        "http_server",
-        "is_ncurl_session",
-        "ncurl",
-        "ncurl_aio",
-        "ncurl_session",
-        "transact",
-    ),
-    "nngsock.nanoobject": ("Nano", "nano"),
-    "nngsock.status": ("status_code",),
-    "nngsock.stdio": ("read_stdin", "write_stdout"),
+# What is imported when it is first asked for, since most programs do without; the rest is of `nngsock.http`.
+_LAZY = {
+    "Nano": "nngsock.nanoobject",
+    "Stream": "nngsock.bytestream",
+    "device_aio": "nngsock.device",
+    "nano": "nngsock.nanoobject",
+    "read_stdin": "nngsock.stdio",
+    "status_code": "nngsock.status",
+    "stream": "nngsock.bytestream",
+    "write_cert": "nngsock.cert",
+    "write_stdout": "nngsock.stdio",
 }
-_LAZY = {name: module for module, names in _LAZY_NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> typing.Any:
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module 'nngsock' has no attribute {name!r}")
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    value = globals()[name] = getattr(import_module(_LAZY.get(name, "nngsock.http")), name)
     return value
 
 
