@@ -83,9 +83,11 @@ def test_an_exception_is_logged_and_the_next_message_handled(pair, caplog):
 @needs_epoll
 def test_who_has_taken_over_handles_on_its_own_thread_and_the_library_afterwards(pair):
     host, peer = pair
-    came = queue.SimpleQueue()
-    inbox = nngsock.inbox(host, lambda _view, _pipe: came.put(threading.get_ident()))
+    came, handling = queue.SimpleQueue(), threading.Lock()
+    inbox = nngsock.inbox(host, lambda _view, _pipe: came.put(threading.get_ident()), handling)
     for _ in range(50):
+        with handling:  # the library's thread has looked for more, and found none
+            pass
         assert inbox.take_over()
         send(peer, b"x")
         assert inbox.handle(10)
