@@ -213,6 +213,15 @@ def test_once_objects_are_in_memory_once_and_fresh_if_wanted(fresh, seen):
     assert max(mirai_map(range(4), lambda _, x: change(x), _args=(shared,), _compute=fresh).collect()) > 1
 
 
+def test_what_everywhere_sends_may_be_large(fresh, seen):
+    mirai_py.daemons(2, compute=fresh)
+    data = os.urandom(5 * MIB)
+    mirai_py.everywhere("size = len(table)", table=data, _compute=fresh).call()
+    found = mirai_map(range(4), lambda i: (size, table[i]), _compute=fresh)  # noqa: F821 - names of the daemon
+    assert found.collect() == [(5 * MIB, data[i]) for i in range(4)]
+    assert max(seen) < 5000
+
+
 def test_a_task_may_return_what_it_shared(one):
     np = pytest.importorskip("numpy")
     found = mirai("import mirai_py, numpy as np; mirai_py.share(np.ones(1 << 20))", _compute=one).collect()
