@@ -172,10 +172,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Run mypy --strict over the five layers."""
+    """Run mypy --strict over the five layers, and what their public types promise."""
     requirements = [r for layer in LAYERS for r in requirements_outside(layer)]
     session.install(*sorted(set(requirements)), *TYPES_GROUP)
     session.run("mypy", *(str(ROOT / "packages" / layer / "src" / layer) for layer in LAYERS), "conftest.py")
+    # What users are promised: files of `assert_type`, which nothing runs.
+    session.run("mypy", *map(str, sorted(ROOT.glob("packages/*/tests/typed_api.py"))))
 
 
 def requirements_outside(layer: str) -> list[str]:

@@ -5,6 +5,8 @@ import pkgutil
 import subprocess
 import sys
 
+import pytest
+
 import mirai_py
 
 
@@ -50,3 +52,19 @@ def test_the_ledger_names_tests_that_exist():
     assert named
     for file, test in named:
         assert f"def {test}" in (folder / file).read_text(), (file, test)
+
+
+def test_the_promised_types_are_checked():
+    """By `nox -s types`; here too, where a checker is installed."""
+    from pathlib import Path
+
+    pytest.importorskip("mypy", reason="`nox -s types` checks them")
+    file = Path(__file__).with_name("typed_api.py")
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", str(file)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout

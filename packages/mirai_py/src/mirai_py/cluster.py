@@ -10,7 +10,7 @@ import weakref
 from collections import deque
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mirai_py.callbacks import callbacks
 from mirai_py.codes import Once, once
@@ -31,6 +31,7 @@ from mirai_py.submit import packed_call, submit_call
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+_P = ParamSpec("_P")
 _R = TypeVar("_R")
 _numbers = itertools.count(1)
 
@@ -230,7 +231,7 @@ class MiraiCluster(Executor):
         _unfinished.add(work)
         weakref.finalize(self, callbacks.put, lambda: work.finish(wait_for_all=False)).atexit = False
 
-    def submit(self, fn: Callable[..., _R], /, *args: Any, **kwargs: Any) -> Future[_R]:
+    def submit(self, fn: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_R]:
         """Evaluate `fn(*args, **kwargs)` on a node.
 
         Args:

@@ -19,12 +19,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import repeat
 from operator import is_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from mirai_py import byvalue
 from mirai_py.bodies import Offered, Reference, body_of, inlined, loads
 from mirai_py.byvalue import importable
 from mirai_py.errors import MiraiSerializationError
+from mirai_py.generic import T, T_co
 from mirai_py.oversize import warn_of_size
 
 if TYPE_CHECKING:
@@ -70,12 +71,12 @@ class Code:
         return b"".join([self.body[:1], *inlined(memoryview(self.body)[1:])])
 
 
-class Once:
+class Once(Generic[T_co]):
     """A value that is pickled once and sent to each daemon at most once; see `once`."""
 
     __slots__ = ("code", "fresh", "value")
 
-    def __init__(self, value: Any, code: Code, *, fresh: bool) -> None:
+    def __init__(self, value: T_co, code: Code, *, fresh: bool) -> None:
         self.value = value
         self.code = code
         self.fresh = fresh
@@ -88,7 +89,7 @@ class Once:
         return loads, (self.code.inlined()[1:],)
 
 
-def once(obj: object, *, fresh: bool = True) -> Once:
+def once(obj: T, *, fresh: bool = True) -> Once[T]:
     """Wrap a value that many tasks share, so that it is pickled once and sent to each daemon once.
 
     It may stand anywhere in the arguments, `_args` or `_globals` of a task; the task sees the value itself.
@@ -111,7 +112,7 @@ def once(obj: object, *, fresh: bool = True) -> Once:
         1
     """
     if type(obj) is Once:
-        return obj
+        return obj  # type: ignore[return-value]  # wrapped twice is wrapped once
     try:
         stream = io.BytesIO()
         offered = Offered()

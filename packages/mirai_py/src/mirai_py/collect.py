@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from mirai_py.handles import Mirai, members, wait_any
 from mirai_py.map import MiraiMap
 from mirai_py.profiles import require_profile
 
+if TYPE_CHECKING:
+    from mirai_py.generic import T
+
 _OPTIONS = ("flat", "progress", "stop")
 
 
-def collect_mirai(x: Any, options: str | Sequence[str] | Mapping[str, Any] | None = None) -> Any:
+_Options = str | Sequence[str] | Mapping[str, Any] | None
+
+
+@overload
+def collect_mirai(x: Mirai[T], options: _Options = None) -> T | Any: ...
+@overload
+def collect_mirai(x: list[Mirai[T]] | tuple[Mirai[T], ...], options: None = None) -> list[T | Any]: ...
+@overload
+def collect_mirai(x: dict[Any, Mirai[T]], options: None = None) -> dict[str, T | Any]: ...
+@overload
+def collect_mirai(x: MiraiMap | Sequence[Mirai] | dict[Any, Mirai], options: _Options = None) -> Any: ...
+def collect_mirai(x: Any, options: _Options = None) -> Any:
     """Wait for mirais and give their values; failures are values.
 
     Args:
@@ -55,7 +69,7 @@ def _options(options: Any) -> dict[str, Any]:
     return chosen
 
 
-def race_mirai(x: Any, compute: str | None = None) -> int | None:
+def race_mirai(x: Sequence[Mirai] | dict[Any, Mirai], compute: str | None = None) -> int | None:
     """Position (from 0) of the first resolved mirai in list order, waiting for one if none is.
 
     Args:

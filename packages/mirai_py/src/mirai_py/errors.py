@@ -10,9 +10,12 @@ from __future__ import annotations
 import concurrent.futures
 import pickle
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nngsock import ErrorValue
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 TIMED_OUT = 5
 CONNECTION_RESET = 19
@@ -144,7 +147,7 @@ class MiraiInterrupt:
         return hash(MiraiInterrupt)
 
 
-def is_mirai_error(x: object) -> bool:
+def is_mirai_error(x: object) -> TypeIs[MiraiError]:
     """Whether `x` is the error of a task, as a value.
 
     Example:
@@ -154,12 +157,12 @@ def is_mirai_error(x: object) -> bool:
     return isinstance(x, MiraiError)
 
 
-def is_mirai_interrupt(x: object) -> bool:
+def is_mirai_interrupt(x: object) -> TypeIs[MiraiInterrupt]:
     """Whether `x` is the value of an interrupted task."""
     return isinstance(x, MiraiInterrupt)
 
 
-def is_error_value(x: object) -> bool:
+def is_error_value(x: object) -> TypeIs[MiraiError | MiraiInterrupt | ErrorValue]:
     """Whether `x` stands for any failure: an error, an interrupt, or an `ErrorValue`.
 
     Example:

@@ -17,19 +17,24 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from mirai_py import serial
 from mirai_py.bodies import Reference
 from mirai_py.callbacks import callbacks
 from mirai_py.errors import CANCELED, MiraiError, MiraiInterrupt, raised, rebuild
 from mirai_py.frames import Buffer, Status
+from mirai_py.generic import T, T_co
 from mirai_py.lifetime import check_process
 from nngsock import UNRESOLVED, ErrorValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from typing import Self
 
+    from typing_extensions import TypeIs
+
+    from mirai_py.map import MiraiMap
     from nngsock import Inbox
 
     Stop = Callable[["Mirai"], bool]
@@ -54,11 +59,12 @@ def take_ids(number: int) -> int:
     return first
 
 
-class Mirai:
+class Mirai(Generic[T_co]):
     """A value that arrives later.
 
     Made by `mirai()` and its relatives, never directly. `.data` is the value, or `UNRESOLVED`; a failure is a
-    value too (`is_error_value`). `.result()` and `await` raise it instead.
+    value too (`is_error_value`). `.result()` and `await` raise it instead: to a type checker they are of the
+    type that the task returns, `.data` and `.collect()` of that type or any other.
 
     Attributes:
         id: a number unique in this process, increasing; None for a task without daemons.
@@ -120,7 +126,7 @@ class Mirai:
     # -- what reads it
 
     @property
-    def data(self) -> Any:
+    def data(self) -> T_co | Any:
         """The value, or `UNRESOLVED`. It is unpickled on first access, on the thread that asks."""
         if self._outcome is None:
             return UNRESOLVED
@@ -142,7 +148,7 @@ class Mirai:
         """Whether it is resolved."""
         return self._outcome is not None
 
-    def call(self) -> Mirai:
+    def call(self) -> Self:
         """Wait until it is resolved.
 
         Returns:
@@ -151,7 +157,7 @@ class Mirai:
         _wait(self, None)
         return self
 
-    def collect(self) -> Any:
+    def collect(self) -> T_co | Any:
         """Wait, then give the value; failures are values.
 
         Example:
@@ -162,7 +168,7 @@ class Mirai:
         _wait(self, None)
         return self.data
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> T_co:
         """Wait, then give the value or raise what went wrong.
 
         Args:
@@ -174,7 +180,7 @@ class Mirai:
         """
         if not _wait(self, timeout):
             raise TimeoutError(f"the mirai is unresolved after {timeout} s; it runs on")
-        return raised(self.data)
+        return raised(self.data)  # type: ignore[no-any-return]  # what is not raised is of that type
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait, then give the exception that `result` would raise, or None.
@@ -198,20 +204,20 @@ class Mirai:
         check_process()
         return self._outcome is None and self._stop is not None and self._stop(self)
 
-    def add_done_callback(self, fn: Callable[[Mirai], object]) -> None:
+    def add_done_callback(self, fn: Callable[[Mirai[T_co]], object]) -> None:
         """Call `fn(self)` on a library thread once it is resolved; its exceptions are logged."""
         self._on_wake(lambda: callbacks.put(lambda: fn(self)))
 
-    def future(self) -> concurrent.futures.Future[Any]:
+    def future(self) -> concurrent.futures.Future[T_co]:
         """A `concurrent.futures.Future` that ends as this mirai does; cancelling it stops the task."""
         future = MiraiFuture()
         future.follow(self)
         return future
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, T_co]:
         return self._awaited().__await__()
 
-    async def _awaited(self) -> Any:
+    async def _awaited(self) -> T_co:
         if self._outcome is None:
             loop = asyncio.get_running_loop()
             future = loop.create_future()
@@ -221,7 +227,7 @@ class Mirai:
             except asyncio.CancelledError:
                 self.cancel()
                 raise
-        return awaited(self.data)
+        return awaited(self.data)  # type: ignore[no-any-return]  # as in `result`
 
     def __repr__(self) -> str:
         return "< mirai [data] >" if self.done() else "< mirai [] >"
@@ -418,14 +424,14 @@ def unresolved(x: Any) -> bool:
     return x is UNRESOLVED
 
 
-def is_mirai_map(x: object) -> bool:
+def is_mirai_map(x: object) -> TypeIs[MiraiMap]:
     """Whether `x` is what `mirai_map` returned."""
     from mirai_py.map import MiraiMap
 
     return isinstance(x, MiraiMap)
 
 
-def is_mirai(x: object) -> bool:
+def is_mirai(x: object) -> TypeIs[Mirai]:
     """Whether `x` is a mirai; its value is not."""
     return isinstance(x, Mirai)
 
@@ -452,9 +458,6 @@ def members(x: Any, name: str = "x") -> list[Mirai]:
     return found
 
 
-T = TypeVar("T")
-
-
 def call_mirai(x: T) -> T:
     """Wait for a mirai, or all of a list, dict or map.
 
@@ -467,13 +470,19 @@ def call_mirai(x: T) -> T:
         < mirai [data] >
     """
     if is_mirai_map(x):
-        x.call()  # type: ignore[attr-defined]  # a map, which waits without making its mirais
+        x.call()  # without making its mirais
         return x
     for mirai in members(x):
         _wait(mirai, None)
     return x
 
 
+@overload
+def stop_mirai(x: Mirai) -> bool: ...
+@overload
+def stop_mirai(x: Sequence[object] | dict[Any, Any]) -> list[bool]: ...
+@overload
+def stop_mirai(x: object) -> bool | list[bool]: ...
 def stop_mirai(x: Any) -> bool | list[bool]:
     """Stop tasks: a waiting one is never run, a running one is interrupted. Their value is error 20 at once.
 
@@ -494,7 +503,7 @@ def stop_mirai(x: Any) -> bool | list[bool]:
     if isinstance(x, Mirai):
         return x.cancel()
     if is_mirai_map(x):
-        return x.cancel()  # type: ignore[no-any-return]
+        return x.cancel()
     if isinstance(x, list | tuple | dict):
         items = list(x.values()) if isinstance(x, dict) else list(x)
         answers = [False] * len(items)
@@ -528,7 +537,7 @@ def wait_any(waiting: Sequence[Mirai], timeout: float | None = None) -> int | No
     return next((i for i, m in enumerate(waiting) if m.done()), None)
 
 
-def as_completed(xs: Iterable[Mirai], timeout: float | None = None) -> Iterator[Mirai]:
+def as_completed(xs: Iterable[Mirai[T]], timeout: float | None = None) -> Iterator[Mirai[T]]:
     """Iterate over mirais as they resolve.
 
     Args:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mirai_py.codes import Once
+    from mirai_py.generic import T
 
     Submit = Callable[[], Mirai | None]
 
@@ -25,7 +26,7 @@ PER_DAEMON = 4
 
 def mirai_imap(
     x: Any,
-    f: Callable[..., Any] | Once,
+    f: Callable[..., T] | Once[Callable[..., T]],
     /,
     *,
     _window: int | None = None,
@@ -35,7 +36,7 @@ def mirai_imap(
     _timeout: float | None = None,
     _compute: str | None = None,
     **kwargs: Any,
-) -> Iterator[Any]:
+) -> Iterator[T]:
     """Evaluate a function for each element of something, and give the values as they are asked for.
 
     Nothing is taken from the input before the first value is asked for, and never more than the window ahead

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any, overload
 
 from mirai_py.callbacks import callbacks
 from mirai_py.errors import MiraiError, MiraiMapError, raised
+from mirai_py.generic import T_co
 from mirai_py.handles import LoopWaker, Mirai, awaited, end
 from mirai_py.outcomes import Listed
 from mirai_py.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from typing import Self
 
     from mirai_py.outcomes import Source
 
 _log = logging.getLogger("mirai_py")
 
 
-class MiraiMap(Sequence[Mirai]):
+class MiraiMap(Sequence[Mirai[T_co]]):
     """The mirais of a map, in the order of its elements.
 
     Attributes:
@@ -40,10 +42,10 @@ class MiraiMap(Sequence[Mirai]):
         return len(self._source)
 
     @overload
-    def __getitem__(self, index: int | str) -> Mirai: ...
+    def __getitem__(self, index: int | str) -> Mirai[T_co]: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Mirai]: ...
-    def __getitem__(self, index: int | str | slice) -> Mirai | list[Mirai]:
+    def __getitem__(self, index: slice) -> list[Mirai[T_co]]: ...
+    def __getitem__(self, index: int | str | slice) -> Mirai[T_co] | list[Mirai[T_co]]:
         if isinstance(index, str):
             if self.names is None or index not in self.names:
                 raise KeyError(f"the map has no element named {index!r}")
@@ -53,7 +55,7 @@ class MiraiMap(Sequence[Mirai]):
             return [self._source.mirai(i) for i in positions]
         return self._source.mirai(positions)
 
-    def __iter__(self) -> Iterator[Mirai]:
+    def __iter__(self) -> Iterator[Mirai[T_co]]:
         return map(self._source.mirai, range(len(self)))
 
     def __repr__(self) -> str:
@@ -63,7 +65,7 @@ class MiraiMap(Sequence[Mirai]):
         """Whether all are resolved."""
         return self._source.resolved() == len(self)
 
-    def call(self) -> MiraiMap:
+    def call(self) -> Self:
         """Wait until all are resolved.
 
         Returns:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from mirai_py import serial
 from mirai_py.codes import CONSTANTS, Code, Once, code_of
@@ -25,6 +25,7 @@ from mirai_py.profiles import Profile, find_profile, require_profile
 
 if TYPE_CHECKING:
     from mirai_py.custom import Custom
+    from mirai_py.generic import T
     from mirai_py.outcomes import Outcomes
     from mirai_py.spans import Call
 
@@ -34,8 +35,30 @@ _seeding = threading.Lock()
 _MISSING: Any = object()
 
 
+@overload
 def mirai(
-    expr: Callable[..., Any] | str = _MISSING,
+    expr: Callable[..., T] | Once[Callable[..., T]],
+    /,
+    *args: Any,
+    _args: Mapping[str, Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _timeout: float | None = None,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> Mirai[T]: ...
+@overload
+def mirai(
+    expr: str,
+    /,
+    *,
+    _args: Mapping[str, Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _timeout: float | None = None,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> Mirai: ...
+def mirai(
+    expr: Callable[..., Any] | Once | str = _MISSING,
     /,
     *args: Any,
     _args: Mapping[str, Any] | None = None,
@@ -74,8 +97,30 @@ def mirai(
     return submitted
 
 
+@overload
 def try_mirai(
-    expr: Callable[..., Any] | str = _MISSING,
+    expr: Callable[..., T] | Once[Callable[..., T]],
+    /,
+    *args: Any,
+    _args: Mapping[str, Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _timeout: float | None = None,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> Mirai[T] | None: ...
+@overload
+def try_mirai(
+    expr: str,
+    /,
+    *,
+    _args: Mapping[str, Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _timeout: float | None = None,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> Mirai | None: ...
+def try_mirai(
+    expr: Callable[..., Any] | Once | str = _MISSING,
     /,
     *args: Any,
     _args: Mapping[str, Any] | None = None,
@@ -217,7 +262,7 @@ def _submit_seeded(
 
 def mirai_map(
     x: Any,
-    f: Callable[..., Any] | Once,
+    f: Callable[..., T] | Once[Callable[..., T]],
     /,
     *,
     _args: Mapping[str, Any] | Sequence[Any] | None = None,
@@ -226,7 +271,7 @@ def mirai_map(
     _timeout: float | None = None,
     _compute: str | None = None,
     **kwargs: Any,
-) -> MiraiMap:
+) -> MiraiMap[T]:
     """Evaluate a function for each element of something, in parallel.
 
     Args:
@@ -413,8 +458,32 @@ def _calls(
     return calls
 
 
+@overload
 def everywhere(
-    expr: Callable[..., Any] | str,
+    expr: Callable[..., T] | Once[Callable[..., T]],
+    /,
+    *args: Any,
+    _args: Mapping[str, Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _min: int = 1,
+    _persist: bool = False,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> MiraiMap[T]: ...
+@overload
+def everywhere(
+    expr: str,
+    /,
+    *,
+    _args: Mapping[str, Any] | None = None,
+    _globals: Mapping[str, Any] | None = None,
+    _min: int = 1,
+    _persist: bool = False,
+    _compute: str | None = None,
+    **kwargs: Any,
+) -> MiraiMap: ...
+def everywhere(
+    expr: Callable[..., Any] | Once | str,
     /,
     *args: Any,
     _args: Mapping[str, Any] | None = None,
