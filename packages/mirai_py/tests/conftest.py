@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import select
@@ -10,12 +11,16 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import uuid
 from pathlib import Path
 
 import pytest
 
 import mirai_py
+from mirai_py import posixshm, shm
+from mirai_py.shm import Pool
+from mirai_py.sweeper import Sweeper
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +160,32 @@ def logged(caplog):
             logger.removeHandler(watcher)
 
     return wait
+
+
+@pytest.fixture
+def memory_of_kind(monkeypatch):
+    """Use one kind of shared memory, here and in daemons: `memory_of_kind("posix")` gives the pool."""
+    pool, sweeper = Pool(), Sweeper()
+
+    def use(kind):
+        monkeypatch.setattr(posixshm, "sweeper", sweeper)
+        monkeypatch.setattr(shm, "kind", shm.KINDS[kind])
+        monkeypatch.setattr(shm, "pool", pool)
+        monkeypatch.setattr(shm, "_probe", "")
+        monkeypatch.setattr(shm, "_probes", [])
+        monkeypatch.setenv(shm.VARIABLE, kind)
+        return pool
+
+    yield use
+    shm._probes.clear()
+    gc.collect()
+    deadline = time.monotonic() + 10
+    # What daemons held comes back once they are seen to be gone.
+    while pool._open and time.monotonic() < deadline:
+        pool.drain()
+        time.sleep(0.01)
+    sweeper.close()
+    assert pool._open == 0
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from mirai_py.bodies import OUT_OF_BAND, SHARED_BYTES, Reference
 
 LARGE = SHARED_BYTES + 5
 
-needs_shm = pytest.mark.skipif(not shm.SUPPORTED, reason="needs memfd and /proc")
+needs_shm = pytest.mark.skipif(not shm.kind, reason="no shared memory here")
 
 
 class Holder:
@@ -113,7 +113,7 @@ def test_sharing_arrays_copies_them_once(monkeypatch):
     shared = serial.share({"x": array, "name": "a"})
     assert shared["name"] == "a"
     assert (shared["x"] == array).all()
-    if not shm.SUPPORTED:
+    if not shm.kind:
         return
     assert not shared["x"].flags.writeable
     monkeypatch.setattr(shm.pool, "take", lambda _: pytest.fail("it was copied again"))
@@ -133,7 +133,7 @@ def test_what_is_read_only_stays_so_unless_it_is_shared():
     array.flags.writeable = False
     shared = serial.share(np.ones(LARGE, dtype="u1"))
     body = serial.dumps([array, shared, array.copy()], None)
-    found = bodies.loads(body[0] if shm.SUPPORTED else b"".join(body))
+    found = bodies.loads(body[0] if shm.kind else b"".join(body))
     assert [a.flags.writeable for a in found] == [False, True, True]
     assert [int(a[5]) for a in found] == [0, 1, 0]
 
@@ -157,8 +157,8 @@ def test_shared_memory_is_free_when_the_object_is_gone():
     before = set(shm._live)
     shared = serial.share(np.zeros(LARGE, dtype="u1"))
     view = shared[5:10]
-    assert set(shm._live) - before or not shm.SUPPORTED
+    assert set(shm._live) - before or not shm.kind
     del shared
-    assert set(shm._live) - before or not shm.SUPPORTED
+    assert set(shm._live) - before or not shm.kind
     del view
     assert not set(shm._live) - before

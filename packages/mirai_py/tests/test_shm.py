@@ -1,3 +1,5 @@
+"""Segments, leases and the pool, of each kind of memory that there is here."""
+
 import errno
 import os
 import subprocess
@@ -7,16 +9,24 @@ import threading
 import pytest
 
 from mirai_py import shm
-from mirai_py.shm import Lent, Place, Pool
+from mirai_py.shm import Lent, Place
 
-pytestmark = pytest.mark.skipif(not shm.SUPPORTED, reason="needs memfd and /proc")
+KINDS = [name for name, kind in shm.KINDS.items() if kind.supported()]
+
+
+@pytest.fixture(autouse=True, params=KINDS)
+def pool(request, memory_of_kind):
+    """The pool of this process, of a kind that the processes that it starts use too."""
+    return memory_of_kind(request.param)
+
 
 OTHER = """
 import sys
-from mirai_py import shm
+from mirai_py import shm, sweeper
 segment = shm.pool.take(5)
 segment.write(0, b"hello")
-print(shm.own_probe(), *segment.place, flush=True)
+sweeping = sweeper.sweeper._process
+print(sweeping.pid if sweeping else 0, shm.own_probe(), *segment.place, flush=True)
 sys.stdin.read()
 """
 
@@ -27,19 +37,10 @@ def other():
     with subprocess.Popen(
         [sys.executable, "-c", OTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        probe, *place = process.stdout.readline().split()
-        process.probe, process.place = probe, Place(*map(int, place))
+        sweeper, probe, *place = process.stdout.readline().split()
+        process.sweeper, process.probe, process.place = int(sweeper), probe, Place(*map(int, place))
         yield process
         process.stdin.close()
-
-
-@pytest.fixture
-def pool(monkeypatch):
-    made = Pool()
-    monkeypatch.setattr(shm, "pool", made)
-    yield made
-    made.drain()
-    assert made._open == 0
 
 
 class Told:
@@ -55,18 +56,19 @@ class Told:
 def test_memory_is_used_again_and_may_grow(pool):
     first = pool.take(1000)
     first.write(0, b"a" * 1000)
-    fd = first.fd
+    handle = first.place.handle
     del first
     second = pool.take(500)
-    assert second.fd == fd
+    assert second.place.handle == handle
     second.write(100, b"b" * 400)
     assert second.read(99, 3) == b"abb"
     del second
     third = pool.take(100_000)
     third.write(99_000, b"c" * 1000)
-    assert third.fd == fd
     assert third.read(99_999, 1) == b"c"
-    assert third.read(100, 1) == b"b"
+    assert pool._open == 1
+    with pytest.raises(OSError, match="shorter"):
+        third.read(99_999, 1 << 20)
     del third
 
 
@@ -102,19 +104,6 @@ def test_segments_leave_descriptors_to_others(pool, monkeypatch):
     held.clear()
 
 
-def test_a_write_for_which_there_is_no_memory_is_an_error_and_harms_nothing(pool, monkeypatch):
-    segment = pool.take(100)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
-        with pytest.raises(OSError, match="full"):
-            segment.write(0, b"x" * 100)
-    del segment
-    again = pool.take(50)
-    again.write(0, b"y" * 50)
-    assert again.read(0, 50) == b"y" * 50
-    del again
-
-
 def test_what_is_lent_is_held_until_it_is_taken_back_as_often(pool):
     lent = Lent()
     segment = pool.take(10)
@@ -132,8 +121,8 @@ def test_what_is_lent_is_held_until_it_is_taken_back_as_often(pool):
 def test_a_process_can_tell_whose_memory_it_can_read(other):
     assert shm.can_read(shm.own_probe())
     assert shm.can_read(other.probe)
-    pid, fd, nonce = other.probe.split(":")
-    for probe in ("", "garbage", f"{pid}:{fd}:00", f"{os.getpid()}:{fd}:{nonce}", f"{pid}:0:{nonce}"):
+    pid, handle, nonce = other.probe.split(":")
+    for probe in ("", "garbage", f"{pid}:{handle}:00", f"{os.getpid()}:{handle}:{nonce}", f"{pid}:0:{nonce}"):
         assert not shm.can_read(probe)
 
 
@@ -151,12 +140,13 @@ def test_a_lease_reads_a_copy_of_its_own_and_its_end_is_told(other):
     assert told.calls == [(other.place.id, 2)]
 
 
-def test_what_was_prepared_outlives_its_owner(other):
+def test_what_was_prepared_outlives_its_owner(other, ended):
     lease = shm.lease(other.place, Told())
     lease.prepare()
     other.stdin.close()
     other.wait()
     assert bytes(lease.take()) == b"hello"
+    assert not other.sweeper or ended(other.sweeper)
     with pytest.raises(OSError, match=r"No such file|gone"):
         lease.take()
 
@@ -171,9 +161,9 @@ def test_many_mappings_leave_descriptors_to_others(other, monkeypatch):
     assert shm.Mapping._count == before
 
 
-def test_a_descriptor_that_is_no_memory_is_not_read(other):
-    with pytest.raises(FileNotFoundError, match="is gone"):
-        shm.lease(other.place._replace(fd=0), Told()).take()
+def test_what_is_no_such_memory_is_not_read(other):
+    with pytest.raises(FileNotFoundError):
+        shm.lease(other.place._replace(handle=0), Told()).take()
 
 
 def test_a_forked_child_lets_go_of_the_memory_of_its_parent():
@@ -188,3 +178,13 @@ def test_a_forked_child_lets_go_of_the_memory_of_its_parent():
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     segment.write(0, b"still ours")
     assert segment.read(0, 10) == b"still ours"
+
+
+def test_which_kind_is_used_can_be_said(monkeypatch):
+    for name in KINDS:
+        monkeypatch.setenv(shm.VARIABLE, name)
+        assert shm._best() is shm.KINDS[name]
+    monkeypatch.setenv(shm.VARIABLE, "none")
+    assert shm._best() is None
+    monkeypatch.delenv(shm.VARIABLE)
+    assert shm._best() is shm.KINDS[KINDS[0]]

@@ -3,7 +3,7 @@
 Plain: the pickle (its first byte is 0x80). In band, where buffers were offered beside the pickle:
 `0x93 | n u32 | length of the pickle u64 | n lengths u64`, then the pickle and the buffers, each at a multiple
 of 16 bytes. Shared, where a MiB and more of it is in shared memory: `0x94 | n places u32 | n segments u32`,
-then (pid u32, fd u32, id u64, size u64) a segment, then (segment u32, offset u64, length u64) a place, of
+then (pid u32, handle u32, id u64, size u64) a segment, then (segment u32, offset u64, length u64) a place, of
 which the first is the pickle's, then what is in no segment (segment 0xffffffff).
 """
 
@@ -86,7 +86,7 @@ def body_of(stream: bytes, offered: Offered, *, share: bool, least: int = SHARED
         least: how many bytes it takes to do so.
     """
     raws = [buffer.raw() for buffer in offered.taken]
-    if share and shm.SUPPORTED and (raws or len(stream) >= least):
+    if share and shm.kind is not None and (raws or len(stream) >= least):
         try:
             shared = _shared(stream, raws, least)
         except OSError as error:

@@ -1,9 +1,10 @@
 """Memory that processes of one machine share, so that large values do not pass through a socket.
 
-Its owner writes a value to a *segment* (a memfd: it has no name, and is gone with its last user, whoever dies
-and however). The other side opens it as /proc/PID/fd/N and maps it copy-on-write: what it reads is there once
-for all, what it writes is its own. A *lease* stands for that use; when the last array that lives in it is
-gone, the owner is told and uses the segment again, for the first touch of memory costs more than the rest.
+Its owner writes a value to a *segment*. The other side opens that and maps it copy-on-write: what it reads is
+there once for all, what it writes is its own. (Where the system does not map so, it copies.) A *lease* stands
+for that use; when the last array that lives in it is gone, the owner is told and uses the segment again, for
+the first touch of memory costs more than the rest. What the memory is made of is told in memfd.py and
+posixshm.py.
 """
 
 from __future__ import annotations
@@ -19,63 +20,53 @@ import sys
 import threading
 import weakref
 from collections import deque
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mirai_py.callbacks import callbacks
+from mirai_py.memfd import Memfd
+from mirai_py.posixshm import PosixMemory
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mirai_py.frames import Buffer
+    from mirai_py.memory import Memory
 
     Told = Callable[[int, int], object]  # id of a segment, and how many leases of it have ended
 
 _log = logging.getLogger("mirai_py")
 
-SUPPORTED = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
-NAME = "mirai_py-segment"
+# To prefer one, as a test of the others does: "memfd", "posix", or "none".
+VARIABLE = "MIRAI_PY_SHARED_MEMORY"
+KINDS: dict[str, type[Memory]] = {"memfd": Memfd, "posix": PosixMemory}
 # Segments that nobody uses are kept for the next value, so many bytes of them, and for so long.
 POOL_BYTES = 1 << 30
 POOL_SECONDS = 3.0
 _PROBE_SIZE = 16
-_PART = 1 << 22
 # The mmap of Python keeps a descriptor open for each mapping, unless it is told not to.
 _NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 _ids = itertools.count(1)
 
 
+def _best() -> type[Memory] | None:
+    wanted = os.environ.get(VARIABLE)
+    return next((kind for name, kind in KINDS.items() if wanted in {None, name} and kind.supported()), None)
+
+
+# The kind of memory of this process; None where there is none to share.
+kind = _best()
+
+
 class Place(NamedTuple):
-    """Where a segment is found: process, descriptor, number, and the bytes that are used of it."""
+    """Where a segment is found: process and handle, its number, and the bytes that are used of it."""
 
     pid: int
-    fd: int
+    handle: int
     id: int
     size: int
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Memory:
-    """Memory that segments are made of, one after the other.
-
-    Attributes:
-        capacity: bytes of it that have been touched, or will be by its first use.
-        fd: its descriptor.
-        mapped: where it is mapped, from its second use on: writing there is the quickest way.
-    """
-
-    capacity: int
-    fd: int
-    mapped: mmap.mmap | None = field(default=None, compare=False)
-
-    def close(self) -> None:
-        """Give it back to the system."""
-        if self.mapped is not None:
-            self.mapped.close()
-        os.close(self.fd)
 
 
 class Segment:
@@ -97,7 +88,7 @@ class Segment:
     @property
     def place(self) -> Place:
         """Where others find it."""
-        return Place(os.getpid(), self.fd, self.id, self.size)
+        return Place(os.getpid(), self._memory.handle, self.id, self.size)
 
     def write(self, at: int, data: Buffer) -> None:
         """Copy bytes there.
@@ -105,51 +96,21 @@ class Segment:
         Raises:
             OSError: there is no memory.
         """
-        try:
-            self._write(at, memoryview(data).cast("B"))
-        except OSError:
-            self._memory = Memory(0, self.fd)  # not all of it was touched
-            raise
-
-    def _write(self, at: int, view: memoryview) -> None:
-        mapped = self._memory.mapped
-        while view:
-            # In parts: to copy into a mapping holds the interpreter.
-            part = view[:_PART]
-            if mapped is not None:
-                mapped[at : at + len(part)] = part
-                written = len(part)
-            else:
-                written = os.pwrite(self.fd, view, at)
-            view = view[written:]
-            at += written
+        self._memory.write(at, memoryview(data).cast("B"))
 
     def read(self, at: int, length: int) -> bytearray:
         """A copy of bytes from there."""
-        return _read(self.fd, at, length)
+        return self._memory.copied(self.fd, at, length)
 
     def disown(self) -> None:
         """In a forked child: it is the parent's."""
         self._memory.close()
-        self._memory = Memory(0, -1)
 
     def __del__(self) -> None:
         pool.give_back(self._memory)
 
 
 _live: weakref.WeakValueDictionary[int, Segment] = weakref.WeakValueDictionary()
-
-
-def _read(fd: int, at: int, length: int) -> bytearray:
-    data = bytearray(length)
-    view = memoryview(data)
-    while view:
-        number = os.preadv(fd, [view], at)
-        if not number:
-            raise OSError(errno.EIO, "shared memory is shorter than was said")
-        view = view[number:]
-        at += number
-    return data
 
 
 class Pool:
@@ -176,13 +137,14 @@ class Pool:
             self._collect()
             # The smallest that is large enough, else the largest, which grows.
             fits = [memory for memory in self._free if memory.capacity >= size]
-            found = min(fits) if fits else max(self._free, default=None)
+            found = min(fits, key=_capacity) if fits else max(self._free, key=_capacity, default=None)
             if found is not None:
                 self._free.remove(found)
             else:
                 found = self._new()
         try:
-            return Segment(_fitted(found, size), size)
+            found.fit(size)
+            return Segment(found, size)
         except OSError:
             self.give_back(found)
             raise
@@ -190,13 +152,15 @@ class Pool:
     def _new(self) -> Memory:
         if self._open >= _descriptors() // 8:
             raise OSError(errno.EMFILE, "too many segments of shared memory")
-        fd = os.memfd_create(NAME, os.MFD_CLOEXEC)
+        if kind is None:
+            raise OSError(errno.ENOSYS, "this system has no memory that processes share")
+        made = kind()
         self._open += 1
-        return Memory(0, fd)
+        return made
 
     def give_back(self, memory: Memory) -> None:
         """Take back what nobody uses; from any thread, also from the garbage collector."""
-        if memory.fd < 0:  # the parent's, from which this process was forked
+        if memory.pid != os.getpid():  # the parent's, from which this process was forked
             return
         self._returned.append(memory)
         if not sys.is_finalizing():
@@ -209,7 +173,7 @@ class Pool:
     def _tidy(self) -> None:
         with self._lock:
             self._collect()
-            self._free.sort()
+            self._free.sort(key=_capacity)
             while self._free and sum(memory.capacity for memory in self._free) > POOL_BYTES:
                 self._close_largest()
             if self._free and not self._alarm_set:
@@ -238,17 +202,7 @@ class Pool:
             segment.disown()
 
 
-def _fitted(memory: Memory, size: int) -> Memory:
-    """The same memory, large enough; mapped if its pages exist, so that mapping them costs nothing."""
-    if memory.capacity < size:
-        os.ftruncate(memory.fd, size)
-        if memory.mapped is not None:
-            memory.mapped.close()
-        return Memory(size, memory.fd)
-    if memory.mapped is not None:
-        return memory
-    flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-    return Memory(memory.capacity, memory.fd, mmap.mmap(memory.fd, memory.capacity, flags=flags))
+_capacity = attrgetter("capacity")
 
 
 def _nothing() -> None:
@@ -320,12 +274,9 @@ class Lease:
         return self._map() if ready is None else ready
 
     def _map(self) -> memoryview:
-        fd = _opened(self.place)
+        fd = _opened(self.place.pid, self.place.handle)
         try:
-            if not Mapping.are_many():
-                with contextlib.suppress(OSError):  # too many mappings, or no descriptor
-                    return memoryview(Mapping.of(fd, self.place.size, self))
-            return memoryview(_read(fd, 0, self.place.size))
+            return _as_own(fd, self.place.size, self)
         finally:
             os.close(fd)
 
@@ -338,11 +289,19 @@ _leases: weakref.WeakValueDictionary[tuple[int, int], Lease] = weakref.WeakValue
 _leasing = threading.Lock()
 
 
-def _opened(place: Place) -> int:
-    path = f"/proc/{place.pid}/fd/{place.fd}"
-    if not str(Path(path).readlink()).startswith(f"/memfd:{NAME}"):
-        raise FileNotFoundError(errno.ENOENT, "the shared memory of this value is gone", path)
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _opened(pid: int, handle: int) -> int:
+    if kind is None:
+        raise OSError(errno.ENOSYS, "this system has no memory that processes share")
+    return kind.opened(pid, handle)
+
+
+def _as_own(fd: int, size: int, holder: Segment | Lease) -> memoryview:
+    """Memory as if it were copied."""
+    if not Mapping.are_many():
+        with contextlib.suppress(OSError):  # too many mappings, no descriptor, or not on this system
+            return memoryview(Mapping.of(fd, size, holder))
+    assert kind is not None
+    return memoryview(kind.copied(fd, 0, size))
 
 
 def lease(place: Place, told: Told) -> Lease:
@@ -364,7 +323,7 @@ def memory_at(place: Place) -> memoryview:
     """
     if place.pid == os.getpid():
         segment = _live[place.id]
-        return memoryview(Mapping.of(segment.fd, place.size, segment))
+        return _as_own(segment.fd, place.size, segment)
     return _leases[place.pid, place.id].take()
 
 
@@ -416,7 +375,7 @@ def _new_probe() -> str:
         warn_of_shortage(error)
         return ""
     _probes.append(segment)  # for the life of the process: 16 bytes, one descriptor
-    return f"{os.getpid()}:{segment.fd}:{nonce.hex()}"
+    return f"{segment.place.pid}:{segment.place.handle}:{nonce.hex()}"
 
 
 _probes: list[Segment] = []
@@ -427,7 +386,7 @@ _probing = threading.Lock()
 def own_probe() -> str:
     """What tells another process whether it can read memory of this one; empty if that is never so."""
     global _probe
-    if not SUPPORTED:
+    if kind is None:
         return ""
     with _probing:
         if not _probe.startswith(f"{os.getpid()}:"):
@@ -441,12 +400,12 @@ def can_read(probe: str) -> bool:
     That it seems to be on the same machine does not prove it: containers have numbers of their own.
     """
     try:
-        pid, fd, nonce = probe.split(":")
-        opened = _opened(Place(int(pid), int(fd), 0, _PROBE_SIZE))
+        pid, handle, nonce = probe.split(":")
+        opened = _opened(int(pid), int(handle))
     except (OSError, ValueError):
         return False
     try:
-        return _read(opened, 0, _PROBE_SIZE).hex() == nonce
+        return kind is not None and kind.copied(opened, 0, _PROBE_SIZE).hex() == nonce
     except OSError:
         return False
     finally:
