@@ -19,6 +19,29 @@ def test_levels_follow_the_longest_path():
     assert layout.x[3] == layout.x[0]
 
 
+def test_what_is_needed_late_stands_late():
+    # 4 is needed by 3 alone, 6 by 5 and this by 3.
+    layout = lay_out(7, [(0, 1), (1, 2), (2, 3), (4, 3), (6, 5), (5, 3)])
+    assert layout.levels == [1, 2, 3, 4, 3, 3, 2]
+    assert layout.bends == {}
+
+
+def test_an_edge_across_levels_passes_beside_what_stands_there():
+    layout = lay_out(5, [(0, 1), (1, 2), (2, 3), (0, 3), (0, 2)])
+    assert [x for x, _ in layout.bends[0, 3]] == layout.x[1:3]
+    assert layout.bends[0, 2] == layout.bends[0, 3][:1]  # one lane for what leaves the same vertex
+    for x, y in layout.bends[0, 3]:
+        there = [row for column, row in zip(layout.x, layout.y, strict=True) if column == x]
+        assert min(abs(y - row) for row in there) >= 50
+    assert set(layout.bends) == {(0, 3), (0, 2)}
+
+
+def test_very_long_edges_go_straight():
+    size = 200
+    edges = [(vertex, vertex + 1) for vertex in range(size - 1)] + [(0, size - 1)]
+    assert lay_out(size, edges).bends == {}
+
+
 def test_nothing_and_one():
     assert lay_out(0, []).levels == []
     assert lay_out(1, []).y == [0.0]

@@ -48,6 +48,25 @@ def test_the_page_holds_the_graph_and_loads_nothing(project):
     assert "{{" not in html.replace("{{data}}", "").partition("<script>")[0]
 
 
+def test_an_edge_across_levels_bends_in_the_page_and_in_the_picture(project):
+    project.script("""
+pipeline = [
+    tar_target("first", lambda: 1),
+    tar_target("second", lambda first: first),
+    tar_target("third", lambda first, second: first + second),
+]
+""")
+    found = graph()
+    edges = data_of(found.html)["edges"]
+    (bent,) = (edge for edge in edges if len(edge) == 3)
+    assert bent[:2] == [0, 2]
+    ((x, _),) = bent[2]
+    assert x == data_of(found.html)["vertices"][1][3]
+    assert [edge for edge in edges if edge is not bent] == [[0, 1], [1, 2]]
+    curves = [path.get("d") for path in ET.fromstring(found.svg).iter("{http://www.w3.org/2000/svg}path")]
+    assert sorted(curve.count("C") for curve in curves if "C" in curve) == [1, 1, 2]
+
+
 def test_text_of_users_cannot_end_the_script(project):
     project.script(SCRIPT)
     html = graph(label="description").html

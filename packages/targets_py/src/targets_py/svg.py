@@ -50,7 +50,9 @@ def draw(
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="#ffffff"/>',
     ]
-    parts += [_edge(points[source], points[sink], vertices[sink]) for source, sink in edges]
+    for source, sink in edges:
+        bends = [(left + x, top + y) for x, y in layout.bends.get((source, sink), ())]
+        parts.append(_edge([points[source], *bends, points[sink]], vertices[sink]))
     for vertex, point, label in zip(vertices, points, labels, strict=True):
         parts.append(_shape(vertex.type, point, COLORS[vertex.status][0], vertex.name))
         parts += _text(label, point[0], point[1] + RADIUS + LINE_HEIGHT, "middle")
@@ -62,15 +64,20 @@ def draw(
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _edge(start: tuple[float, float], end: tuple[float, float], sink: Vertex) -> str:
-    (x1, y1), (x2, y2) = start, end
-    x1, x2 = x1 + RADIUS, x2 - RADIUS - 6
-    middle = (x1 + x2) / 2
+def _edge(points: Sequence[tuple[float, float]], sink: Vertex) -> str:
+    """A curve through the points, level in each of them, with an arrowhead at the last."""
+    (x1, y1), *between, (x2, y2) = points
+    x2 -= RADIUS + 6
+    x, y = x1 + RADIUS, y1
+    curve = f"M{x:.1f},{y:.1f}"
+    for next_x, next_y in [*between, (x2, y2)]:
+        middle = (x + next_x) / 2
+        curve += f" C{middle:.1f},{y:.1f} {middle:.1f},{next_y:.1f} {next_x:.1f},{next_y:.1f}"
+        x, y = next_x, next_y
     color = COLORS[sink.status][0]
     tip = f"M{x2:.1f},{y2 - 4:.1f} l7,4 l-7,4 z"
     return (
-        f'<path d="M{x1:.1f},{y1:.1f} C{middle:.1f},{y1:.1f} {middle:.1f},{y2:.1f} {x2:.1f},{y2:.1f}"'
-        f' fill="none" stroke="{color}" stroke-width="1.5"/><path d="{tip}" fill="{color}"/>'
+        f'<path d="{curve}" fill="none" stroke="{color}" stroke-width="1.5"/><path d="{tip}" fill="{color}"/>'
     )
 
 

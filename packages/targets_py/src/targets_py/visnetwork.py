@@ -141,6 +141,7 @@ class TarGraph:
 
     def _data(self) -> str:
         layout = self._layout
+        bent = {edge: [[(round(x), round(y)) for x, y in points]] for edge, points in layout.bends.items()}
         vertices = [
             (
                 lines[0] if len(vertex.name) > self.label_width else vertex.name,
@@ -157,7 +158,7 @@ class TarGraph:
         ]
         data = {
             "vertices": vertices,
-            "edges": self._edges,
+            "edges": [(*edge, *bent.get(edge, ())) for edge in self._edges],
             "details": [_details(vertex) for vertex in self.network.vertices],
             "colors": COLORS,
             "type_color": TYPE_COLOR,
