@@ -216,7 +216,11 @@ def works(interpreter: str) -> bool:
 @nox.session(default=False)
 def demo(session: nox.Session) -> None:
     """The main job: the flights pipeline on a worker pool, with its resource log and plots."""
-    install_all(session)
+    below = siblings_of("targets_py", with_extras=True)
+    wheels = build_wheels(session, ["targets_py", *below])
+    session.install(
+        with_extras(wheels["targets_py"], "targets_py"), *(wheels[name] for name in below), "numpy"
+    )
     with session.chdir(ROOT / "examples" / "flights"):
         session.run("python", "demo.py", *session.posargs)
 

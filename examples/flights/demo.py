@@ -79,14 +79,15 @@ def mark_steps(axes, process, colours: dict[str, str]) -> None:
 
 
 def tell(seconds: float) -> None:
-    """Print how long each step took and where the results are."""
-    from targets_py import tar_meta
+    """Print how long each step took, what came out and where it is."""
+    from targets_py import tar_meta, tar_read
 
     meta = tar_meta(fields=["type", "seconds"], targets_only=True)
     print("\nseconds  step (a pattern: the sum of its branches)")
     for name, kind, taken in meta.iter_rows():
         if kind != "branch":
             print(f"{taken or 0.0:7.1f}  {name}")
+    tell_effects(tar_read("carriers"))
     files = {
         "table of results": "effects.csv",
         "figure of delays": "delays.png",
@@ -96,7 +97,22 @@ def tell(seconds: float) -> None:
     print()
     for what, name in files.items():
         print(f"{what:17s} {(RESULTS / name).resolve()}")
-    print(f"\ndone in {seconds:.1f} s")
+    print(f"\ndone in {seconds:.1f} s; a second run has nothing to do, until something in functions/ changes")
+
+
+def tell_effects(carriers) -> None:
+    """Print by how much each condition adds to the delays of the largest carriers."""
+    largest = carriers.unique("group").sort("flights", descending=True)["group"].head(3).to_list()
+    cells = {
+        (group, term): f"{estimate:.1f} [{low:.1f}, {high:.1f}]"
+        for group, term, estimate, low, high in carriers.select(
+            "group", "term", "estimate", "low", "high"
+        ).iter_rows()
+    }
+    print("\nminutes that are added to a departure's delay, with 95 % intervals")
+    print(" " * 27, *(f"{group:>19s}" for group in largest))
+    for term in carriers["term"].unique(maintain_order=True):
+        print(f"{term:27s}", *(f"{cells[group, term]:>19s}" for group in largest))
 
 
 if __name__ == "__main__":

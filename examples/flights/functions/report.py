@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import month_abbr
 from pathlib import Path
 
 import polars as pl
@@ -33,8 +34,9 @@ def draw_delays(delays: pl.DataFrame, carriers: pl.DataFrame, months: pl.DataFra
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     when, who, season = figure.subplots(1, 3, width_ratios=[1.15, 1, 0.9])
     draw_hours(when, delays)
+    names = pl.col("group").cast(pl.Int32).replace_strict(dict(enumerate(month_abbr)), return_dtype=pl.String)
     draw_effect(who, carriers, "rain (per 0.1 in)", "What 0.1 in of rain adds, by carrier")
-    draw_effect(season, months, "rain (per 0.1 in)", "and by month")
+    draw_effect(season, months.with_columns(names.alias("group")), "rain (per 0.1 in)", "and by month")
     path = RESULTS / "delays.png"
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150)
@@ -58,13 +60,13 @@ def draw_hours(axes, delays: pl.DataFrame) -> None:
 
 
 def draw_effect(axes, effects: pl.DataFrame, term: str, title: str) -> None:
-    """Estimates of one term with their intervals; what is too uncertain to show stays out."""
+    """Estimates of one term with their intervals; those wider than an hour stay out."""
     certain = (pl.col("high") - pl.col("low")).is_between(0, 60, closed="none")
     rows = effects.filter(pl.col("term") == term, certain)
     places = range(len(rows))[::-1]
     axes.hlines(places, rows["low"], rows["high"], color="#fdae6b", linewidth=3)
     axes.plot(rows["estimate"], places, "o", color="#a63603", markersize=4)
     axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-    axes.set(title=title, xlabel="minutes", yticks=list(places))
+    axes.set(title=title, xlabel="minutes (95 % interval)", yticks=list(places))
     axes.set_yticklabels(rows["group"], fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
