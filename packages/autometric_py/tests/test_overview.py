@@ -1,3 +1,5 @@
+import math
+
 import polars as pl
 import pytest
 
@@ -53,6 +55,30 @@ def test_processes_are_told_apart():
     assert titles(figure)[1:3] == ["same (1)", "same (2)"]
     assert third == "pid 3"
     assert len(fourth) < 40
+
+
+def test_a_legend_of_long_labels_has_room(workers):
+    log = workers.filter(pl.col("pid") < 20_002).with_columns(phase=pl.lit("a label of fifty letters " * 2))
+    figure = log_plot_all(log)
+    figure.canvas.draw()
+    assert figure.legends[0].get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_many_numbered_phases_are_one_kind(workers):
+    number = pl.int_range(pl.len()) % 30
+    log = workers.with_columns(
+        phase=pl.when(number < 1).then(pl.lit("load")).otherwise("task_" + number.cast(str))
+    )
+    (legend,) = log_plot_all(log).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["load", "task_*"]
+
+
+def test_the_sum_is_interrupted_where_nothing_was_logged(workers):
+    log = workers.filter(~pl.col("time").is_between(40, 80))
+    line = log_plot_all(log).axes[0].get_lines()[0]
+    times, values = line.get_data()
+    (hole,) = [time for time, value in zip(times, values, strict=True) if math.isnan(value)]
+    assert 38 < hole < 80
 
 
 def test_labels_can_be_overridden(workers):

@@ -145,8 +145,16 @@ def test_phases_shade_the_time_up_to_the_record_that_tells_of_them():
 def test_many_phases_share_a_grey():
     ax = log_plot(frame(phase=[f"p{i}" for i in range(40)] * 2), phase_bands=True)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert len(labels) == 11
-    assert labels[-1] == "30 more"
+    assert len(labels) == 10
+    assert labels[-1] == "31 more"
+
+
+def test_numbered_phases_are_one_where_they_are_too_many():
+    phases = ["fit_1f3a5b7c9d1e3f50", "fit_aaaabbbbccccdddd", *(f"task-{i}" for i in range(20)), "face"]
+    ax = log_plot(frame(phase=phases), phase_bands=True)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["fit_*", "task-*", "face"]
+    ax = log_plot(frame(phase=phases[:2]), phase_bands=True)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == phases[:2]
 
 
 def test_without_phases_there_is_no_legend():

@@ -159,7 +159,7 @@ def _peak_and_mean(good: pl.DataFrame, metric: str) -> tuple[float, float]:
     """Of all processes together."""
     from autometric_py.summary import total
 
-    values = total(good, metric)[metric].to_numpy()
+    values = total(good, metric)[metric].drop_nulls().to_numpy()
     return float(values.max()), float(values.mean())
 
 

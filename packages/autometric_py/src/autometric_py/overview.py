@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autometric_py.check import check_choice
 from autometric_py.plot import (
     bands,
+    by_kind,
     draw_bands,
     good_records,
     phase_colours,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 4
 PANEL_INCHES = (3.0, 1.45)
+LETTER_INCHES = 0.095
 # A panel is about 300 pixels wide.
 PANEL_POINTS = 400
 
@@ -50,7 +52,7 @@ def log_plot_all(
         xlabel: The label of the time axis.
         ylabel: The label of the other axis; None is the metric.
         title: The title; None tells the number of processes.
-        phase_bands: Whether to shade each panel by the label of the time.
+        phase_bands: Whether to shade each panel by the label of the time, as in `log_plot`.
 
     Returns:
         A new figure.
@@ -90,11 +92,13 @@ def draw_all(
     phase_bands: bool,
 ) -> None:
     """Lay out the panels on an empty figure; an empty title takes no room."""
+    good = by_kind(good) if phase_bands else good
     processes = good.sort("time").partition_by("name", "pid", maintain_order=True)
     handles = phase_handles(good) if phase_bands else []
     columns = min(MOST_COLUMNS, math.ceil(math.sqrt(len(processes))))
     rows = math.ceil(len(processes) / columns)
-    grid = _grid(figure, rows, columns, title=bool(title), legend=bool(handles))
+    longest = max((len(handle.get_label()) for handle in handles), default=0)
+    grid = _grid(figure, rows, columns, title=bool(title), legend=longest)
     figure.suptitle(title, y=1 - 0.15 / figure.get_figheight(), va="top")
     sum_axes = figure.add_subplot(grid[0, :])
     first = figure.add_subplot(grid[1, 0])
@@ -127,9 +131,13 @@ def draw_all(
         )
 
 
-def _grid(figure: Figure, rows: int, columns: int, *, title: bool, legend: bool) -> GridSpec:
-    """Places for the panels, the sum above them; measured in inches, as there may be very many."""
-    left, right, bottom, top = 0.85, 1.9 if legend else 0.25, 0.65, 0.75 if title else 0.3
+def _grid(figure: Figure, rows: int, columns: int, *, title: bool, legend: int) -> GridSpec:
+    """Places for the panels, the sum above them, and a legend of so many letters, if any.
+
+    Measured in inches, as there may be very many.
+    """
+    right = max(1.9, 0.7 + LETTER_INCHES * legend) if legend else 0.25
+    left, bottom, top = 0.85, 0.65, 0.75 if title else 0.3
     width = left + right + max(5.5, PANEL_INCHES[0] * columns)
     height = bottom + top + PANEL_INCHES[1] * (rows + 1.5)
     figure.set_size_inches(width, height)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     Log: TypeAlias = pl.DataFrame | pl.LazyFrame
 
-# Beyond that many, a legend of phases helps nobody: the rarer ones share a grey.
-SHOWN_PHASES = 10
+# Beyond that many, a legend of phases helps nobody: those that differ in a number or a hash at their end
+# become one, and the rarer ones share the grey, which the others then do not have.
+SHOWN_PHASES = 9
 OTHER_COLOUR = "0.6"
+NUMBERED = r"([_\-. ])(?:[0-9a-f]{8,}|[0-9]+)$"
 LINE = {"marker": "o", "markersize": 3.0, "linewidth": 1.2}
 
 
@@ -55,7 +57,8 @@ def log_plot(
         ylabel: The label of the other axis; None is the metric.
         ylim: The range of the other axis; None reaches from 0, or the smallest value below it, to the
             largest.
-        phase_bands: Whether to shade the background by the label of the time.
+        phase_bands: Whether to shade the background by the label of the time; where there are too many
+            labels for a legend, those that end in different numbers or hashes count as one.
         **kwargs: Passed on to `Axes.plot`.
 
     Returns:
@@ -79,14 +82,15 @@ def log_plot(
     check_choice("phase_bands", phase_bands, (True, False))
     good = good_records(log, metric)
     choice = choose(good, pid, name, phase)
+    whole = by_kind(choice.whole)
     style: dict[str, Any] = LINE | cbook.normalize_kwargs(kwargs, lines.Line2D)
     if ax is None:
         ax = plt.subplots(layout="constrained")[1]
     times, values = choice.records["time"].to_numpy(), choice.records[metric].to_numpy()
     ax.plot(times, values, **style)
     if phase_bands:
-        draw_bands(ax, bands(choice.whole), phase_colours(choice.whole))
-        add_phase_legend(ax, choice.whole)
+        draw_bands(ax, bands(whole), phase_colours(whole))
+        add_phase_legend(ax, whole)
     ax.set(
         title=choice.title if title is None else title,
         xlabel=xlabel,
@@ -187,6 +191,15 @@ def bands(records: pl.DataFrame) -> Iterator[tuple[str, float, float]]:
         yield current
 
 
+def by_kind(records: pl.DataFrame) -> pl.DataFrame:
+    """The records, their labels without numbers and hashes at the end if there are too many to tell apart."""
+    import polars as pl
+
+    if "phase" not in records.columns or records["phase"].n_unique() <= SHOWN_PHASES:
+        return records
+    return records.with_columns(pl.col("phase").str.replace(NUMBERED, "${1}*"))
+
+
 def phase_colours(records: pl.DataFrame) -> dict[str, Any]:
     """A colour for each of the most frequent phases, in the order of their appearance."""
     import matplotlib as mpl
@@ -201,7 +214,8 @@ def phase_colours(records: pl.DataFrame) -> dict[str, Any]:
         .sort("index")
     )
     palette = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
-    return dict(zip(counts["phase"], palette, strict=False))
+    coloured = [colour for colour in palette if len(set(colour)) > 1]
+    return dict(zip(counts["phase"], coloured, strict=False))
 
 
 def draw_bands(ax: Axes, spans: Iterator[tuple[str, float, float]], colours: dict[str, Any]) -> None:

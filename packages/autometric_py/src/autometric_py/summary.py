@@ -17,6 +17,8 @@ By: TypeAlias = Literal["process", "phase", "both"]
 GROUPS = {"process": ("name", "pid"), "phase": ("phase",), "both": ("name", "pid", "phase")}
 # Enough for a curve, few enough for a page.
 TOTAL_POINTS = 500
+# So many steps without a record: nothing was running, or nothing was logged.
+GAP_STEPS = 3
 
 
 def log_summary(log: Log, by: By = "process") -> pl.DataFrame:
@@ -76,18 +78,26 @@ def interval_of(good: pl.DataFrame) -> float:
 
 
 def total(good: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """All processes together: the sum over them, at steps wide enough for each to have a record in them."""
+    """All processes together: the sum over them, at steps wide enough for each to have a record in them.
+
+    Where there is no record for a while, one null interrupts the curve.
+    """
     import polars as pl
 
     times = good["time"]
     start, end = float(times.min()), float(times.max())  # type: ignore[arg-type]
     step = max(1.5 * interval_of(good), (end - start) / TOTAL_POINTS) or 1.0
-    return (
+    sums = (
         good.with_columns(((pl.col("time") - start) / step).floor().alias("step"))
         .group_by("step", "pid", "name")
         .agg(pl.col(metric).mean())
         .group_by("step")
         .agg(pl.col(metric).sum())
+        .sort("step")
+    )
+    gaps = sums.filter(pl.col("step").shift(-1) - pl.col("step") > GAP_STEPS).select(pl.col("step") + 1)
+    return (
+        pl.concat([sums, gaps], how="diagonal")
         .sort("step")
         .select((start + (pl.col("step") + 0.5) * step).clip(start, end).alias("time"), metric)
     )
