@@ -30,7 +30,8 @@ DISTRIBUTIONS = {
     "targets_py": "targets-py",
     "autometric_py": "autometric-py",
 }
-USED_IF_THERE = {"nngsock": ("polars",)}  # what a layer needs for no extra, but uses where it is installed
+# What a layer needs for no extra, but uses where it is installed.
+USED_IF_THERE = {"nngsock": ("polars",), "targets_py": ("numpy", "pandas")}
 SUPPORTED = ("3.11", "3.12", "3.13")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({*SUPPORTED, HERE}, key=lambda v: tuple(map(int, v.split("."))))

@@ -61,6 +61,12 @@ def test_what_is_wrong_is_named_with_its_line(project, text, message):
     assert not project.store.exists()
 
 
+def test_a_package_that_an_extra_brings_is_named_with_it(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "crew_py", None)
+    with pytest.raises(TarValidateError, match=r"line 2: ModuleNotFoundError: .*targets-py\[crew\]"):
+        read(project, "from crew_py import crew_controller_local")
+
+
 def test_runners_under_a_main_guard_or_in_text_are_fine(project):
     pipeline = read(
         project,

@@ -22,6 +22,7 @@ from targets_py.hashing.code import Code
 from targets_py.project import Source, project_modules, project_sources
 
 MODULE = "_targets"
+EXTRAS = {"crew_py": "crew", "autometric_py": "metrics"}
 # Functions that read the script themselves: in the script they would never end.
 RUNNERS = frozenset(
     {
@@ -162,7 +163,9 @@ def run_script(
     except Exception as error:
         if isinstance(error, TarError):
             raise
-        raise TarValidateError(f"{_place(file, error)}: {type(error).__name__}: {error}") from error
+        raise TarValidateError(
+            f"{_place(file, error)}: {type(error).__name__}: {error}{_remedy(error)}"
+        ) from error
     except SystemExit as error:
         raise TarValidateError(f"{_place(file, error)}: the script exits with {error.code!r}") from error
     finally:
@@ -251,6 +254,12 @@ def _parse(text: str, file: str) -> ast.Module:
 def _execute(tree: ast.Module, file: str, text: str, namespace: dict[str, Any]) -> None:
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     exec(compile(tree, file, "exec", dont_inherit=True), namespace)  # noqa: S102 - the user's script
+
+
+def _remedy(error: Exception) -> str:
+    """How to install a package of ours that the script imports."""
+    extra = EXTRAS.get(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+    return f": pip install 'targets-py[{extra}]'" if extra else ""
 
 
 def _place(file: str, error: BaseException) -> str:
