@@ -32,6 +32,12 @@ def eventually(true):
     return False
 
 
+def named(*pids):
+    """Shared memory of these processes that has a name."""
+    found = {path.name for path in Path("/dev/shm").iterdir()}
+    return {name for name in found if any(str(pid) in name for pid in pids)}
+
+
 def descriptors(pid):
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
@@ -102,7 +108,6 @@ def test_values_outlive_the_daemon_that_made_them(fresh):
 def test_memory_is_used_again_and_nothing_is_left_open(fresh, number):
     mirai_py.daemons(2, compute=fresh)
     pids = [p.who.pid for p in peers(fresh)]
-    before_shm = set(Path("/dev/shm").iterdir())
     data = bytes(10 * MIB)
     mirai_map([data] * 4, bytes.__len__, _compute=fresh).call()
     before = [descriptors(pid) for pid in (os.getpid(), *pids)]
@@ -113,7 +118,7 @@ def test_memory_is_used_again_and_nothing_is_left_open(fresh, number):
         found._outcomes._values[found._index] = None  # it is read: let go of it
     del found
     assert eventually(lambda: not any(len(p.lent) for p in peers(fresh)))
-    assert set(Path("/dev/shm").iterdir()) <= before_shm
+    assert not named(os.getpid(), *pids)
     for pid, then in zip((os.getpid(), *pids), before, strict=True):
         assert eventually(lambda pid=pid, then=then: descriptors(pid) <= then + 8)
 
@@ -154,7 +159,6 @@ def test_a_killed_host_leaves_nothing():
         print(pid, flush=True)
         sys.stdin.read()
     """
-    before = set(Path("/dev/shm").iterdir())
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(source)],
         stdin=subprocess.PIPE,
@@ -165,7 +169,7 @@ def test_a_killed_host_leaves_nothing():
         host.kill()
         host.wait()
         assert eventually(lambda: not Path(f"/proc/{pid}").exists())
-    assert set(Path("/dev/shm").iterdir()) <= before
+    assert not named(host.pid, pid)
 
 
 def test_four_daemons_hold_one_array_once(fresh):
@@ -271,7 +275,8 @@ def test_processes_of_another_pid_namespace_get_bytes(fresh):
 
 
 @pytest.mark.parametrize("limit", ["RLIMIT_FSIZE, (100_000, 100_000)", "RLIMIT_NOFILE, (64, 64)"])
-def test_where_memory_is_short_values_are_copied_with_one_warning(limit):
+def test_where_memory_is_short_values_are_copied_with_one_warning(limit, tmp_path):
+    os.mkfifo(tmp_path / "go")
     source = f"""
         import resource
         import mirai_py
@@ -279,7 +284,10 @@ def test_where_memory_is_short_values_are_copied_with_one_warning(limit):
             mirai_py.daemons(1)
             resource.setrlimit(resource.{limit})
             data = [bytes([i]) * {2 * MIB} for i in range(20)]
+            blocker = mirai_py.mirai(lambda: open({str(tmp_path / "go")!r}).read())
             found = [mirai_py.mirai(lambda x: x, x) for x in data]
+            open({str(tmp_path / "go")!r}, "w").close()
+            assert blocker.collect() == ""
             assert [m.collect() for m in found] == data
             mirai_py.daemons(0)
     """

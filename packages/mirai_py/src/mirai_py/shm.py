@@ -72,10 +72,11 @@ class Place(NamedTuple):
 class Segment:
     """Memory of this process that others may map. Once nobody holds it, it serves for the next value."""
 
-    __slots__ = ("__weakref__", "_memory", "id", "size")
+    __slots__ = ("__weakref__", "_memory", "_pool", "id", "size")
 
-    def __init__(self, memory: Memory, size: int) -> None:
+    def __init__(self, memory: Memory, size: int, pool: Pool) -> None:
         self._memory = memory
+        self._pool = pool
         self.id = next(_ids)
         self.size = size
         _live[self.id] = self
@@ -107,7 +108,7 @@ class Segment:
         self._memory.close()
 
     def __del__(self) -> None:
-        pool.give_back(self._memory)
+        self._pool.give_back(self._memory)
 
 
 _live: weakref.WeakValueDictionary[int, Segment] = weakref.WeakValueDictionary()
@@ -144,7 +145,7 @@ class Pool:
                 found = self._new()
         try:
             found.fit(size)
-            return Segment(found, size)
+            return Segment(found, size, self)
         except OSError:
             self.give_back(found)
             raise
