@@ -56,10 +56,10 @@ def test_it_is_an_executor_of_nodes_on_a_profile_of_its_own(cluster):
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "told"),
     [
-        ((0,), {}, ValueError, "`n` must be 1 or greater, not 0"),
-        ((-1,), {}, ValueError, "`n` must be 1 or greater"),
+        ((0,), {}, ValueError, "`n` must be a whole number, 1 or greater, not 0"),
+        ((-1,), {}, ValueError, "1 or greater"),
         (("2",), {}, TypeError, "`n` must be numeric"),
-        ((1,), {"initializer": 5}, TypeError, "`initializer` must be callable"),
+        ((1,), {"initializer": 5}, TypeError, "`initializer` must be a function"),
         ((1,), {"sync": True}, ValueError, "`sync` cannot be True"),
         ((1,), {"idle": 1}, TypeError, "unknown argument 'idle'"),
     ],
@@ -215,7 +215,7 @@ def test_map_in_chunks(cluster, chunksize):
 
 @pytest.mark.parametrize("chunksize", [0, -1])
 def test_chunks_have_a_size(cluster, chunksize):
-    with pytest.raises(ValueError, match="`chunksize` must be 1 or greater"):
+    with pytest.raises(ValueError, match="`chunksize` must be a whole number, 1 or greater"):
         cluster.map(abs, [1], chunksize=chunksize)
 
 
@@ -270,7 +270,7 @@ def test_map_with_a_buffer_stays_that_far_ahead_of_an_endless_input(cluster, chu
 
 
 def test_a_buffer_has_a_size(cluster):
-    with pytest.raises(ValueError, match="`buffersize` must be 1 or greater"):
+    with pytest.raises(ValueError, match="`buffersize` must be a whole number, 1 or greater"):
         cluster.map(abs, [1], buffersize=0)
 
 

@@ -13,7 +13,7 @@ def test_one_a_list_and_a_dict_are_collected(two):
 
 
 def test_anything_else_is_a_type_error(two):
-    with pytest.raises(TypeError, match="nothing but mirais; there is a int in it"):
+    with pytest.raises(TypeError, match="nothing but mirais, no int"):
         collect_mirai([mirai(abs, 1, _compute=two), 5])
     with pytest.raises(TypeError):
         collect_mirai(5)

@@ -56,8 +56,8 @@ def check(values, began, kills):
     lost = [i for i, value in enumerate(values) if value != i]
     assert len(lost) <= kills
     assert all(values[i] == 19 and values[i].detail["signal"] == "SIGKILL" for i in lost)
-    # What did not begin is not lost.
-    assert all(i in began for i in range(len(values)))
+    # A daemon notes that a task begins, then begins it: only one killed in between is lost without a trace.
+    assert {i for i in range(len(values)) if i not in began} <= set(lost)
 
 
 def test_some_kills_cost_a_task_each_at_most_and_none_runs_twice(fresh, tmp_path):

@@ -51,7 +51,7 @@ def test_a_mirai_stays_in_its_process_and_has_no_items():
         pickle.dumps(m)
     with pytest.raises(TypeError):
         copy.copy(m)
-    with pytest.raises(TypeError, match=r"use \.collect\(\)"):
+    with pytest.raises(TypeError, match=r"no items: \.collect\(\) waits"):
         m["x"]
 
 

@@ -26,7 +26,7 @@ from mirai_py import daemons, info, mirai, status
         ((1,), {"seed": "1"}, TypeError, "`seed` must be a whole number"),
         ((1,), {"batch": 0}, ValueError, "`batch` must be a whole number, 1 or greater"),
         ((1,), {"unknown": 1}, TypeError, "unknown argument 'unknown'; options of a daemon are: asyncdial"),
-        ((1,), {"maxtasks": -1}, ValueError, "`maxtasks` must be a number"),
+        ((1,), {"maxtasks": -1}, ValueError, "`maxtasks` must be a whole number, 1 or greater"),
         ((1,), {"idletime": "x"}, ValueError, "`idletime` must be a number"),
         ((1,), {"timerstart": 1.5}, ValueError, "`timerstart` must be a whole number"),
         ((1,), {"cleanup": 1}, TypeError, "`cleanup` must be True or False"),
@@ -330,6 +330,16 @@ def test_a_daemon_that_cannot_start_is_an_error_with_its_last_words(fresh, monke
     with pytest.raises(mirai_py.MiraiLaunchError, match=r"exit code 1 .*(?s:.)*no luck today"):
         daemons(2, compute=fresh)
     assert not mirai_py.daemons_set(fresh)
+
+
+def test_output_that_cannot_be_written_is_an_error(fresh, tmp_path):
+    with pytest.raises(mirai_py.MiraiLaunchError, match="No such file or directory: '.*/missing/log'"):
+        daemons(1, output=tmp_path / "missing" / "log", compute=fresh)
+    assert not mirai_py.daemons_set(fresh)
+    daemons(1, output=tmp_path / "log", compute=fresh)
+    mirai("print('told')", _compute=fresh).call()
+    daemons(0, compute=fresh)
+    assert (tmp_path / "log").read_text() == "told\n"
 
 
 def test_an_interpreter_that_cannot_be_started_is_an_error(fresh, monkeypatch):

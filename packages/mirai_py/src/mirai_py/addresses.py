@@ -8,6 +8,7 @@ import socket
 from urllib.parse import urlsplit
 
 import nngsock
+from mirai_py.arguments import flag, port_number
 
 _log = logging.getLogger("mirai_py")
 
@@ -31,9 +32,8 @@ def host_url(tls: bool = False, port: int = 0) -> dict[str, str]:
         >>> all(url.startswith("tls+tcp://") for url in host_url(tls=True).values())
         True
     """
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise ValueError(f"`port` must be a whole number from 0 to 65535, not {port!r}")
-    scheme = "tls+tcp" if tls else "tcp"
+    port_number("port", port)
+    scheme = "tls+tcp" if flag("tls", tls) else "tcp"
     return {name: f"{scheme}://{address}:{port}" for name, address in _own_addresses().items()}
 
 

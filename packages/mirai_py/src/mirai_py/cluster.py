@@ -12,11 +12,14 @@ from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from mirai_py.arguments import function, whole_number
 from mirai_py.callbacks import callbacks
 from mirai_py.codes import Once, once
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.errors import (
     MiraiException,
+    MiraiTypeError,
+    MiraiValueError,
     MissingExtraError,
     is_mirai_error,
     is_mirai_interrupt,
@@ -43,6 +46,11 @@ class MiraiNode:
     Attributes:
         cluster: id of its cluster.
         index: its position, from 0.
+
+    Example:
+        >>> with make_cluster(2) as cluster:
+        ...     cluster[-1].index
+        1
     """
 
     cluster: str
@@ -221,6 +229,14 @@ class MiraiCluster(Executor):
 
     Attributes:
         id: name of its compute profile: `everywhere("", _compute=cluster.id, x=1)` gives all nodes a name.
+
+    Example:
+        >>> import asyncio
+        >>> async def main(cluster):
+        ...     return await asyncio.get_running_loop().run_in_executor(cluster, pow, 2, 5)
+        >>> with make_cluster(1) as cluster:
+        ...     asyncio.run(main(cluster))
+        32
     """
 
     def __init__(self, work: _Work, n: int) -> None:
@@ -279,10 +295,9 @@ class MiraiCluster(Executor):
             ...     list(cluster.map(pow, [2, 3], [3, 2]))
             [8, 9]
         """
-        if chunksize < 1:
-            raise ValueError(f"`chunksize` must be 1 or greater, not {chunksize!r}")
-        if buffersize is not None and buffersize < 1:
-            raise ValueError(f"`buffersize` must be 1 or greater, or None, not {buffersize!r}")
+        whole_number("chunksize", chunksize, 1)
+        if buffersize is not None:
+            whole_number("buffersize", buffersize, 1)
         deadline = None if timeout is None else time.monotonic() + timeout
         elements = zip(*iterables, strict=False)
         if chunksize == 1:
@@ -307,7 +322,9 @@ class MiraiCluster(Executor):
         return True
 
     def __getitem__(self, index: int) -> MiraiNode:
-        return MiraiNode(self.id, range(self._max_workers)[index])
+        if not isinstance(index, int) or not -len(self) <= index < len(self):
+            raise IndexError(f"the cluster has {len(self)} nodes, none at {index!r}")
+        return MiraiNode(self.id, index % len(self))
 
     def __repr__(self) -> str:
         return f"< miraiCluster | ID: {self.id} nodes: {self._max_workers} active: {self._work.active} >"
@@ -386,7 +403,7 @@ def make_cluster(
 
     Raises:
         ValueError: `n` is less than 1.
-        TypeError: `initializer` is not callable.
+        TypeError: `initializer` is not callable, `initargs` no tuple.
         Exception: what `daemons` raises.
 
     Example:
@@ -394,25 +411,26 @@ def make_cluster(
         ...     len(cluster), cluster.submit(abs, -1).result()
         (2, 1)
     """
-    if isinstance(n, bool) or not isinstance(n, int | float):
-        raise TypeError(f"`n` must be numeric, not {n!r}")
-    if n < 1:
-        raise ValueError(f"`n` must be 1 or greater, not {n!r}")
-    if initializer is not None and not callable(initializer):
-        raise TypeError(f"`initializer` must be callable, not {initializer!r}")
-    name = f"cluster-{next(_numbers)}"
+    number = whole_number("n", n, 1)
+    if initializer is not None:
+        function("initializer", initializer)
+    if not isinstance(initargs, tuple | list):
+        raise MiraiTypeError(f"`initargs` must be a tuple of arguments, not {initargs!r}")
     if daemons_args.get("sync"):
-        raise ValueError("a cluster is made of daemons: `sync` cannot be True")
-    daemons(n, url, remote, compute=name, **{"cleanup": False, **daemons_args})
+        raise MiraiValueError("a cluster is made of daemons: `sync` cannot be True")
+    if "compute" in daemons_args:
+        raise MiraiTypeError("a cluster has a compute profile of its own, named by its `id`: not `compute`")
+    name = f"cluster-{next(_numbers)}"
+    daemons(number, url, remote, compute=name, **{"cleanup": False, **daemons_args})
     try:
         profile = require_profile(name)
         assert isinstance(profile.engine, Dispatcher)
         work = _Work(profile, profile.engine, is_local=url is None)
         if url is not None and remote is None:
-            print(remote_config().launch(int(n), profile.target({})))  # noqa: T201 - to be pasted elsewhere
+            print(remote_config().launch(number, profile.target({})))  # noqa: T201 - to be pasted elsewhere
         if initializer is not None:
-            work.initialize(initializer, initargs)
-        cluster = MiraiCluster(work, int(n))
+            work.initialize(initializer, tuple(initargs))
+        cluster = MiraiCluster(work, number)
         if url is not None and remote is None:
             from mirai_py.remote import launch_remote
 
@@ -424,7 +442,17 @@ def make_cluster(
 
 
 def stop_cluster(cl: MiraiCluster) -> None:
-    """Stop a cluster once what was submitted to it is done: the same as its `shutdown()`."""
+    """Stop a cluster once what was submitted to it is done: the same as its `shutdown()`.
+
+    Example:
+        >>> cluster = make_cluster(1)
+        >>> stop_cluster(cluster)
+        >>> cluster.submit(abs, -1)
+        Traceback (most recent call last):
+        RuntimeError: cluster is no longer active
+    """
+    if not isinstance(cl, MiraiCluster):
+        raise MiraiTypeError(f"`cl` must be a cluster that make_cluster() made, not {cl!r}")
     cl.shutdown()
 
 

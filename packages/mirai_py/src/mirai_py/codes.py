@@ -72,7 +72,16 @@ class Code:
 
 
 class Once(Generic[T_co]):
-    """A value that is pickled once and sent to each daemon at most once; see `once`."""
+    """A value that is pickled once and sent to each daemon at most once; see `once`.
+
+    Attributes:
+        value: the value itself.
+
+    Example:
+        >>> table = once({"a": 1})
+        >>> table.value
+        {'a': 1}
+    """
 
     __slots__ = ("code", "fresh", "value")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from mirai_py.errors import MiraiTypeError, MiraiValueError
 from mirai_py.handles import Mirai, members, wait_any
 from mirai_py.map import MiraiMap
 from mirai_py.profiles import require_profile
@@ -61,11 +62,13 @@ def _options(options: Any) -> dict[str, Any]:
         return {}
     if isinstance(options, str):
         options = [options]
+    if not isinstance(options, Mapping | Sequence):
+        raise MiraiTypeError(f"`options` must be a str, a list of them or a mapping, not {options!r}")
     pairs = options.items() if isinstance(options, Mapping) else ((name, True) for name in options)
     chosen = {str(name).removeprefix("."): value for name, value in pairs}
     unknown = sorted(set(chosen) - set(_OPTIONS))
     if unknown:
-        raise ValueError(f"`options` has the unknown {unknown[0]!r}; there are: {', '.join(_OPTIONS)}")
+        raise MiraiValueError(f"`options` has the unknown {unknown[0]!r}; there are: {', '.join(_OPTIONS)}")
     return chosen
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mirai_py import byvalue
-from mirai_py.errors import MiraiException, MiraiSerializationError
+from mirai_py.errors import MiraiException, MiraiSerializationError, MiraiTypeError
 from nngsock import SerialConfig, serial_config
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def custom_of(serial: Any) -> Custom | None:
     if serial is None:
         return None
     if not isinstance(serial, SerialConfig):
-        raise TypeError(f"`serial` must be what serial_config() makes, not {serial!r}")
+        raise MiraiTypeError(f"`serial` must be what serial_config() makes, not {serial!r}")
     try:
         return Custom.of(serial, byvalue.dumps)
     except Exception as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import nngsock
 from mirai_py.addresses import is_encrypted, names_of
-from mirai_py.errors import MissingExtraError
+from mirai_py.errors import MiraiTypeError, MiraiValueError, MissingExtraError
 
 File = str | os.PathLike[str]
 Pem = File | Sequence[File]
@@ -45,21 +45,29 @@ def encryption_of(url: str, tls: Pem | None, pass_: str | Callable[[], str] | No
 
     Raises:
         MissingExtraError: to make a certificate takes the extra `tls`.
-        ValueError: `tls` is given for a URL without encryption.
+        TypeError, ValueError: `tls` is no such thing, or given for a URL without encryption.
         nngsock.NngError: a file, key or password is wrong.
     """
     if not is_encrypted(url):
         if tls is not None:
             where = url or "a socket of this machine"
-            raise ValueError(f"`tls` goes with a `url` of tls+tcp:// or wss://, not with {where}")
+            raise MiraiValueError(f"`tls` goes with a `url` of tls+tcp:// or wss://, not with {where}")
         return None
     if tls is not None:
+        if not _is_pem(tls):
+            raise MiraiTypeError(f"`tls` must be a PEM file or the pair (certificate, key), not {tls!r}")
         return Encryption(nngsock.tls_config(server=tls, pass_=pass_), (_certificates_of(tls), ""))
     try:
         made = nngsock.write_cert(cn=names_of(url))
     except ImportError as error:
         raise MissingExtraError("cryptography", "tls") from error
     return Encryption(nngsock.tls_config(server=made["server"]), made["client"])
+
+
+def _is_pem(tls: Any) -> bool:
+    if isinstance(tls, list | tuple):
+        return len(tls) == 2 and all(isinstance(text, str | os.PathLike) for text in tls)
+    return isinstance(tls, str | os.PathLike)
 
 
 def _certificates_of(tls: Pem) -> str:
@@ -83,7 +91,7 @@ def trust_of(url: str, tlscert: Any) -> nngsock.TlsConfig | None:
             raise nngsock.NngError(NOT_TRUSTED, f"{url} needs `tlscert`, the host's certificate")
         return nngsock.tls_config(client=tlscert)
     if tlscert is not None:
-        raise ValueError(f"`tlscert` goes with a `url` of tls+tcp:// or wss://, not with {url}")
+        raise MiraiValueError(f"`tlscert` goes with a `url` of tls+tcp:// or wss://, not with {url}")
     return None
 
 

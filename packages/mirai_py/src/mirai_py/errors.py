@@ -26,6 +26,14 @@ class MiraiException(Exception):  # noqa: N818 - the family's name; its members 
     """Base of all exceptions of this package."""
 
 
+class MiraiTypeError(MiraiException, TypeError):
+    """An argument is of the wrong type."""
+
+
+class MiraiValueError(MiraiException, ValueError):
+    """An argument has a value that makes no sense."""
+
+
 class DaemonsNotSetError(MiraiException, RuntimeError):
     """No daemons are set for the compute profile that was asked for."""
 
@@ -62,7 +70,21 @@ class MiraiInterruptedError(MiraiException):
 
 
 class MiraiMapError(MiraiException):
-    """An element of a map failed. `.index` is 0-based, `.name` its name if the input had names."""
+    """An element of a map failed.
+
+    Attributes:
+        index: its position, from 0.
+        name: its name if the input had names, or None.
+        cause: the value that stands for its failure, or why it could not be joined to the others.
+
+    Example:
+        >>> with daemons(1):
+        ...     try:
+        ...         mirai_map({"a": 1, "b": 0}, lambda x: 1 / x).collect(stop=True)
+        ...     except MiraiMapError as error:
+        ...         print(error)
+        element 1 ('b') of the map failed: ZeroDivisionError: division by zero
+    """
 
     def __init__(self, index: int, name: str | None, cause: object) -> None:
         where = f"element {index}" if name is None else f"element {index} ({name!r})"
@@ -85,6 +107,12 @@ class MiraiError(MiraiException):
         raw: bytes that could not be read at the host, or None.
 
     Attributes of the original exception can be read on it too, for example `error.errno`.
+
+    Example:
+        >>> with daemons(1):
+        ...     error = mirai("open('/no/such/file')").collect()
+        >>> error.condition_class[:2], error.errno
+        (('FileNotFoundError', 'OSError'), 2)
     """
 
     def __init__(
@@ -135,7 +163,13 @@ class MiraiError(MiraiException):
 
 
 class MiraiInterrupt:
-    """The value of a task that was interrupted at its daemon."""
+    """The value of a task that was interrupted at its daemon.
+
+    Example:
+        >>> with daemons(1):
+        ...     mirai("raise KeyboardInterrupt").collect()
+        MiraiInterrupt
+    """
 
     def __repr__(self) -> str:
         return "MiraiInterrupt"
@@ -158,7 +192,13 @@ def is_mirai_error(x: object) -> TypeIs[MiraiError]:
 
 
 def is_mirai_interrupt(x: object) -> TypeIs[MiraiInterrupt]:
-    """Whether `x` is the value of an interrupted task."""
+    """Whether `x` is the value of an interrupted task.
+
+    Example:
+        >>> with daemons(1):
+        ...     is_mirai_interrupt(mirai("raise KeyboardInterrupt").collect())
+        True
+    """
     return isinstance(x, MiraiInterrupt)
 
 

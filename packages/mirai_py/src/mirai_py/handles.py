@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, overload
 from mirai_py import serial
 from mirai_py.bodies import Reference
 from mirai_py.callbacks import callbacks
-from mirai_py.errors import CANCELED, MiraiError, MiraiInterrupt, raised, rebuild
+from mirai_py.errors import CANCELED, MiraiError, MiraiInterrupt, MiraiTypeError, raised, rebuild
 from mirai_py.frames import Buffer, Status
 from mirai_py.generic import T, T_co
 from mirai_py.lifetime import check_process
@@ -68,6 +68,14 @@ class Mirai(Generic[T_co]):
 
     Attributes:
         id: a number unique in this process, increasing; None for a task without daemons.
+
+    Example:
+        >>> with daemons(1):
+        ...     m = mirai("1 / 0")
+        ...     m.collect()  # a failure is a value ...
+        ...     m.result()  # ... or raised
+        Traceback (most recent call last):
+        ZeroDivisionError: division by zero
     """
 
     __slots__ = ("__weakref__", "_body", "_inbox", "_key", "_outcome", "_stop", "_value", "_wakes", "id")
@@ -233,10 +241,10 @@ class Mirai(Generic[T_co]):
         return "< mirai [data] >" if self.done() else "< mirai [] >"
 
     def __getitem__(self, _: object) -> Any:
-        raise TypeError("a mirai has no items: use .collect() to wait for its value, .data to look at it")
+        raise MiraiTypeError("a mirai has no items: .collect() waits for its value, .data looks at it")
 
     def __reduce__(self) -> Any:
-        raise TypeError("a mirai belongs to the process that made it; send its value: mirai.collect()")
+        raise MiraiTypeError("a mirai belongs to the process that made it; send its value: mirai.collect()")
 
 
 def _read(status: int, body: Buffer) -> Any:
@@ -425,14 +433,27 @@ def unresolved(x: Any) -> bool:
 
 
 def is_mirai_map(x: object) -> TypeIs[MiraiMap]:
-    """Whether `x` is what `mirai_map` returned."""
+    """Whether `x` is what `mirai_map` returned.
+
+    Example:
+        >>> with daemons(1):
+        ...     is_mirai_map(mirai_map([1], abs)), is_mirai_map([1])
+        (True, False)
+    """
     from mirai_py.map import MiraiMap
 
     return isinstance(x, MiraiMap)
 
 
 def is_mirai(x: object) -> TypeIs[Mirai]:
-    """Whether `x` is a mirai; its value is not."""
+    """Whether `x` is a mirai; its value is not.
+
+    Example:
+        >>> with daemons(1):
+        ...     m = mirai(abs, -1)
+        ...     is_mirai(m), is_mirai(m.collect())
+        (True, False)
+    """
     return isinstance(x, Mirai)
 
 
@@ -449,12 +470,12 @@ def members(x: Any, name: str = "x") -> list[Mirai]:
     elif isinstance(x, list | tuple) or is_mirai_map(x):
         found = list(x)
     else:
-        raise TypeError(
+        raise MiraiTypeError(
             f"`{name}` must be a mirai, a list or dict of them, or a mirai_map, not {type(x).__name__}"
         )
     for item in found:
         if not isinstance(item, Mirai):
-            raise TypeError(f"`{name}` must hold nothing but mirais; there is a {type(item).__name__} in it")
+            raise MiraiTypeError(f"`{name}` must hold nothing but mirais, no {type(item).__name__}")
     return found
 
 
@@ -552,7 +573,7 @@ def as_completed(xs: Iterable[Mirai[T]], timeout: float | None = None) -> Iterat
         ...     [m.data for m in as_completed([mirai(pow, 2, 3)])]
         [8]
     """
-    waiting = list(xs)
+    waiting = members(xs if isinstance(xs, dict) or is_mirai_map(xs) else list(xs), "xs")
     for index in arrivals(waiting, timeout):
         yield waiting[index]
 

@@ -7,6 +7,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mirai_py.arguments import flag, whole_number
 from mirai_py.errors import raised
 from mirai_py.frames import TaskFlag
 from mirai_py.handles import Mirai, stop_mirai
@@ -68,8 +69,9 @@ def mirai_imap(
         ...     list(itertools.takewhile(lambda x: x < 50, squares))
         [0, 1, 4, 9, 16, 25, 36, 49]
     """
-    if _window is not None and (isinstance(_window, bool) or not isinstance(_window, int) or _window < 1):
-        raise ValueError(f"`_window` must be a whole number, 1 or greater, or None, not {_window!r}")
+    if _window is not None:
+        _window = whole_number("_window", _window, 1)
+    flag("_ordered", _ordered)
     rows = rows_of(x, f, _args, kwargs)
     profile = require_profile(_compute)
     extras, seconds = extras_of(_globals), seconds_of(_timeout)

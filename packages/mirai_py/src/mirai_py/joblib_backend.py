@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, SequentialBackend
 
+from mirai_py.errors import MiraiValueError
 from mirai_py.handles import MiraiFuture
 from mirai_py.profiles import Profile, require_profile
 from mirai_py.submit import submit_call
@@ -45,7 +46,7 @@ class MiraiBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """How many run at once: all daemons for -1, one less for -2 and so on, never more than there are."""
         if n_jobs == 0:
-            raise ValueError("`n_jobs` is 0: give a number of daemons, or -1 for all")
+            raise MiraiValueError("`n_jobs` is 0: give a number of daemons, or -1 for all")
         profile = self._profile or require_profile(self._compute)
         daemons = max(profile.engine.info().connections, profile.n, 1)
         if n_jobs is None:

@@ -60,6 +60,14 @@ class LocalDaemon:
         record: what it has begun and finished.
         lane: the short way to it.
         output: a file that holds its stderr, where that went nowhere else.
+
+    Example:
+        >>> with daemons(url=local_url()):
+        ...     source = f"import mirai_py; mirai_py.daemon({nextget('url')!r})"
+        ...     program = launch_process([sys.executable, "-c", source])
+        ...     _ = mirai(abs, -1).collect()
+        >>> program.wait(10), program.returncode
+        (True, 0)
     """
 
     process: subprocess.Popen[bytes]

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from mirai_py.callbacks import callbacks
-from mirai_py.errors import MiraiError, MiraiMapError, raised
+from mirai_py.errors import MiraiError, MiraiMapError, MiraiTypeError, raised
 from mirai_py.generic import T_co
 from mirai_py.handles import LoopWaker, Mirai, awaited, end
 from mirai_py.outcomes import Listed
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mirai_py.outcomes import Source
 
 _log = logging.getLogger("mirai_py")
+Handlers = tuple[Callable[[Any], object], Callable[[Any], object] | None]
 
 
 class MiraiMap(Sequence[Mirai[T_co]]):
@@ -32,6 +33,12 @@ class MiraiMap(Sequence[Mirai[T_co]]):
 
     Attributes:
         names: the names of the elements, or None.
+
+    Example:
+        >>> with daemons(2):
+        ...     mapped = mirai_map({"a": -1, "b": -2, "c": -3}, abs)
+        ...     mapped["a"].result(), mapped[-1].result(), len(mapped), mapped
+        (1, 3, 3, < mirai map [3/3] >)
     """
 
     def __init__(self, source: Source | Sequence[Mirai], names: list[str] | None) -> None:
@@ -50,10 +57,11 @@ class MiraiMap(Sequence[Mirai[T_co]]):
             if self.names is None or index not in self.names:
                 raise KeyError(f"the map has no element named {index!r}")
             index = self.names.index(index)
-        positions = range(len(self))[index]
-        if isinstance(positions, range):
-            return [self._source.mirai(i) for i in positions]
-        return self._source.mirai(positions)
+        if isinstance(index, slice):
+            return [self._source.mirai(i) for i in range(len(self))[index]]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"the map has {len(self)} elements, none at {index!r}")
+        return self._source.mirai(index % len(self))
 
     def __iter__(self) -> Iterator[Mirai[T_co]]:
         return map(self._source.mirai, range(len(self)))
@@ -100,6 +108,8 @@ class MiraiMap(Sequence[Mirai[T_co]]):
             ...     mirai_map(range(3), lambda x: x * x).collect()
             [0, 1, 4]
         """
+        if not isinstance(progress, bool | str | Mapping):
+            raise MiraiTypeError(f"`progress` must be True, False, a name or options, not {progress!r}")
         if progress:
             self._follow(stop=stop, progress=progress)
         elif stop or flat:
@@ -235,7 +245,7 @@ def elements(x: Any) -> Elements:
         TypeError: `x` is a str, or nothing that can be iterated over.
     """
     if isinstance(x, str | bytes):
-        raise TypeError(
+        raise MiraiTypeError(
             f"`x` is a {type(x).__name__}: to map over its characters give list(x), over one element [x]"
         )
     kind = type(x).__module__.partition(".")[0]
@@ -250,18 +260,30 @@ def elements(x: Any) -> Elements:
     if isinstance(x, Mapping):
         return Elements(x.values(), names=[str(name) for name in x])
     if not isinstance(x, Iterable):
-        raise TypeError(f"`x` must be something to iterate over, not {type(x).__name__}")
+        raise MiraiTypeError(f"`x` must be something to iterate over, not {type(x).__name__}")
     return Elements(x)
 
 
-def tell(
-    mirai: Mirai, promise: Callable[[Any], object] | tuple[Callable[[Any], object], Callable[[Any], object]]
-) -> None:
+def handlers(promise: Any) -> Handlers:
+    """The two functions of a promise.
+
+    Raises:
+        MiraiTypeError: they are none.
+    """
+    pair = tuple(promise) if isinstance(promise, list | tuple) else (promise, None)
+    if len(pair) != 2 or not callable(pair[0]) or not (pair[1] is None or callable(pair[1])):
+        raise MiraiTypeError(
+            f"`_promise` must be a function, or the pair (on_fulfilled, on_rejected), not {promise!r}"
+        )
+    return pair
+
+
+def tell(mirai: Mirai, handlers: Handlers) -> None:
     """Call on_fulfilled(value) or on_rejected(exception) once it is resolved.
 
     On the running event loop if this is called from one, else on a library thread.
     """
-    fulfilled, rejected = promise if isinstance(promise, tuple) else (promise, None)
+    fulfilled, rejected = handlers
 
     def settle() -> None:
         try:

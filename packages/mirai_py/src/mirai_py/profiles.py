@@ -9,20 +9,29 @@ import secrets
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import nngsock
 from mirai_py.addresses import dialable, warn_of_plain
+from mirai_py.arguments import flag, is_number, whole_number
 from mirai_py.custom import custom_of
 from mirai_py.direct import Direct
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.encryption import Encryption, encryption_of
-from mirai_py.errors import DaemonsNotSetError, MiraiException, MiraiLaunchError
+from mirai_py.errors import (
+    DaemonsNotSetError,
+    MiraiException,
+    MiraiLaunchError,
+    MiraiTypeError,
+    MiraiValueError,
+)
 from mirai_py.evaluate import in_map, is_traced
 from mirai_py.handshake import TOKEN_VARIABLE, new_token
 from mirai_py.host import Host
@@ -36,7 +45,7 @@ from mirai_py.streams import Stream, Streams
 from mirai_py.worker import OPTIONS, check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mirai_py.cluster import MiraiCluster
     from mirai_py.custom import Custom
@@ -105,7 +114,7 @@ class Profile:
         trust = {} if self.encryption is None else {"tlscert": self.encryption.daemon}
         merged = {**trust, **self.options, **options}
         if self.encryption is None and merged.get("tlscert") is not None:
-            raise ValueError(f"`tlscert` goes with a `url` of tls+tcp:// or wss://, not with {self.url}")
+            raise MiraiValueError(f"`tlscert` goes with a `url` of tls+tcp:// or wss://, not with {self.url}")
         return Target(dialable(self.url), self.token, merged, lambda: not self.closed)
 
     def _local(self, pid: int) -> LocalProcess | None:
@@ -227,7 +236,18 @@ def _epitaph(daemon: LocalDaemon) -> str:
 
 
 class Daemons:
-    """What `daemons()` returns: true if it set some; a context manager that resets them at the end."""
+    """What `daemons()` returns: true if it set some; a context manager that resets them at the end.
+
+    Attributes:
+        compute: name of the profile.
+
+    Example:
+        >>> with daemons(1, compute="gpu") as pool:  # the current profile in this block
+        ...     print(bool(pool), pool)
+        True < daemons [gpu: set] >
+        >>> print(pool)
+        < daemons [gpu: not set] >
+    """
 
     def __init__(self, compute: str, *, active: bool) -> None:
         self.compute = compute
@@ -311,12 +331,12 @@ def daemons(
     check_process()
     name = profile_name(compute)
     if n is _UNSET and url is None and not sync:
-        raise TypeError("`n` is missing: give a number of daemons, 0 to reset, or `url` to listen on")
-    number = number_of(n)
+        raise MiraiTypeError("`n` is missing: give a number of daemons, 0 to reset, or `url` to listen on")
+    flag("sync", sync)
+    number = 0 if n is _UNSET or n is None else whole_number("n", n)
     address = None if sync else _address_of(url)
     _check_remote(remote, n, address, sync=sync)
-    if not isinstance(dispatcher, bool):
-        raise TypeError(f"`dispatcher` must be True or False, not {dispatcher!r}")
+    flag("dispatcher", dispatcher)
     check_daemon_args(daemon_args)
     if number == 0 and address is None and not sync:
         reset(name, order=n is None)
@@ -329,7 +349,7 @@ def daemons(
         new_token(),
         Streams(_seed_of(seed)),
         daemon_args,
-        threads,
+        _threads_of(threads),
         _batch_of(batch),
         _memory_of(memory) if dispatcher else None,
         dispatcher,
@@ -345,11 +365,11 @@ def _check_remote(remote: Any, n: Any, address: str | None, *, sync: bool) -> No
     if remote is None or sync:
         return
     if not isinstance(remote, RemoteConfig):
-        raise TypeError(f"`remote` must come from remote_config() or its like, not {remote!r}")
+        raise MiraiTypeError(f"`remote` must come from remote_config() or its like, not {remote!r}")
     if address is None:
-        raise ValueError("`remote` needs a `url` that the daemons can dial, for example host_url(tls=True)")
+        raise MiraiValueError("`remote` needs a `url` that daemons can dial, as of host_url(tls=True)")
     if n is _UNSET:
-        raise TypeError("`n` is missing: give the number of daemons to start by `remote`")
+        raise MiraiTypeError("`n` is missing: give the number of daemons to start by `remote`")
 
 
 def _set_up(
@@ -394,50 +414,39 @@ def _register(profile: Profile) -> None:
         before.close()
 
 
-def number_of(n: Any) -> int:
-    """A number of daemons.
-
-    Raises:
-        TypeError, ValueError: it is none.
-    """
-    if n is _UNSET or n is None:
-        return 0
-    if isinstance(n, bool) or not isinstance(n, int | float):
-        raise TypeError(f"`n` must be numeric, not {n!r}")
-    if n < 0 or n != int(n):
-        raise ValueError(f"`n` must be a whole number, zero or greater, not {n!r}")
-    return int(n)
-
-
 def _address_of(url: Any) -> str | None:
-    if isinstance(url, dict):
-        url = next(iter(url.values()), None)
-    elif isinstance(url, list | tuple):
-        url = next(iter(url), None)
-    if url is not None and not isinstance(url, str):
-        raise TypeError(f"`url` must be of type character (a str), not {type(url).__name__}")
-    return url
+    if url is None:
+        return None
+    several = list(url.values()) if isinstance(url, Mapping) else url
+    first = several[0] if isinstance(several, list | tuple) and several else several
+    if not isinstance(first, str):
+        raise MiraiTypeError(f"`url` must be of type character (a str, or a list of them), not {url!r}")
+    if not all(first.partition("://")):
+        raise MiraiValueError(f"`url` must be an address such as 'tcp://127.0.0.1:0', not {first!r}")
+    return first
 
 
 def _seed_of(seed: Any) -> int | None:
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-        raise TypeError(f"`seed` must be a whole number or None, not {seed!r}")
-    return seed
+    if seed is None:
+        return None
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise MiraiTypeError(f"`seed` must be a whole number or None, not {seed!r}")
+    return int(seed)
 
 
 def _batch_of(batch: Any) -> int | None:
-    if batch is None:
-        return None
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise ValueError(f"`batch` must be a whole number, 1 or greater, or None, not {batch!r}")
-    return batch
+    return None if batch is None else whole_number("batch", batch, 1)
+
+
+def _threads_of(threads: Any) -> int | None:
+    return None if threads is None else whole_number("threads", threads, 1)
 
 
 def _memory_of(memory: Any) -> float | None:
     if memory is None:
         return None
-    if isinstance(memory, bool) or not isinstance(memory, int | float):
-        raise TypeError(f"`memory` must be a number of MB or None, not {memory!r}")
+    if not is_number(memory):
+        raise MiraiTypeError(f"`memory` must be a number of MB or None, not {memory!r}")
     return memory * MEGABYTE if 0 < memory < math.inf else None
 
 
@@ -449,7 +458,8 @@ def check_daemon_args(given: dict[str, Any]) -> None:
     """
     unknown = sorted(set(given) - set(OPTIONS))
     if unknown:
-        raise TypeError(f"unknown argument {unknown[0]!r}; options of a daemon are: {', '.join(OPTIONS)}")
+        known = ", ".join(OPTIONS)
+        raise MiraiTypeError(f"unknown argument {unknown[0]!r}; options of a daemon are: {known}")
     check_options(given)
 
 
@@ -479,8 +489,8 @@ def launch_local(
     """
     profile = require_profile(compute, "daemons must be set to use launchers: ")
     check_daemon_args(daemon_args)
-    number = number_of(n)
-    extra = {} if threads is _UNSET else {"threads": threads}
+    number = whole_number("n", n)
+    extra = {} if threads is _UNSET else {"threads": _threads_of(threads)}
     profile.launch(number, {**daemon_args, **extra})
     return number
 
@@ -527,7 +537,7 @@ def launch_process(
         42
     """
     if isinstance(command, str) or not command or not all(isinstance(word, str) for word in command):
-        raise TypeError(f"`command` must be a sequence of strings, the program first, not {command!r}")
+        raise MiraiTypeError(f"`command` must be a sequence of strings, the program first, not {command!r}")
     profile = require_profile(compute, "daemons must be set to use launchers: ")
     if isinstance(profile.engine, Inline):
         raise MiraiException("daemons cannot be launched for synchronous compute profiles")
@@ -549,7 +559,7 @@ def stop_daemons(n: int = 1, compute: str | None = None) -> int:
         1
     """
     profile = require_profile(compute)
-    return profile.engine.dismiss(number_of(n))
+    return profile.engine.dismiss(whole_number("n", n))
 
 
 def reset(name: str, *, order: bool = False) -> None:
@@ -573,7 +583,7 @@ def profile_name(compute: Any) -> str:
     if compute is None:
         return _current.get()
     if not isinstance(compute, str):
-        raise TypeError(f"`compute` must be the name of a compute profile, not {compute!r}")
+        raise MiraiTypeError(f"`compute` must be the name of a compute profile, not {compute!r}")
     return compute
 
 
@@ -613,8 +623,17 @@ def daemons_set(compute: str | None = None) -> bool:
 def require_daemons(compute: str | None = None) -> bool:
     """See that daemons are set.
 
+    Returns:
+        True.
+
     Raises:
         DaemonsNotSetError: they are not; the message has a line that can be pasted.
+
+    Example:
+        >>> require_daemons("gpu")
+        Traceback (most recent call last):
+        mirai_py.errors.DaemonsNotSetError: No daemons set for the 'gpu' compute profile.
+          Use mirai_py.daemons(4, compute='gpu') to set them.
     """
     require_profile(compute)
     return True
@@ -643,8 +662,21 @@ def with_daemons(compute: str) -> Iterator[None]:
         _current.reset(token)
 
 
-def local_daemons(compute: str, stack: ExitStack) -> None:
-    """Make a profile the current one until the stack closes."""
+def local_daemons(compute: str, stack: ExitStack | AsyncExitStack) -> None:
+    """Make a profile the current one until the stack closes.
+
+    Raises:
+        DaemonsNotSetError: it is not set.
+
+    Example:
+        >>> import contextlib
+        >>> with daemons(1, compute="gpu"), contextlib.ExitStack() as stack:
+        ...     local_daemons("gpu", stack)
+        ...     mirai(abs, -1).collect()
+        1
+    """
+    if not isinstance(stack, ExitStack | AsyncExitStack):
+        raise MiraiTypeError(f"`stack` must be a contextlib.ExitStack, not {stack!r}")
     stack.enter_context(with_daemons(compute))
 
 
@@ -684,7 +716,8 @@ def status(compute: str | MiraiCluster | None = None) -> dict[str, Any]:
         >>> status("nothing of this name")
         {'connections': 0, 'daemons': 0}
     """
-    profile = find_profile(compute if compute is None or isinstance(compute, str) else compute.id)
+    name: Any = getattr(compute, "id", compute)
+    profile = find_profile(name)
     if profile is None:
         return {"connections": 0, "daemons": 0}
     counts = profile.engine.info()
@@ -740,7 +773,13 @@ def nextget(x: str, compute: str = DEFAULT) -> Any:
 
 
 def nextstream(compute: str = DEFAULT) -> Stream | None:
-    """The next random stream of a profile, which goes on to another; None if it is not set."""
+    """The next random stream of a profile, which goes on to another; None if it is not set.
+
+    Example:
+        >>> with daemons(url=local_url(), seed=7):
+        ...     nextstream(), nextstream()  # as `rs=` of `daemon()`
+        (Stream(entropy=7, counter=0), Stream(entropy=7, counter=1))
+    """
     profile = find_profile(compute)
     return None if profile is None else profile.streams.take()
 

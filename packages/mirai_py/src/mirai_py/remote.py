@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from mirai_py.arguments import whole_number
 from mirai_py.cluster import MiraiCluster, MiraiNode
+from mirai_py.errors import MiraiTypeError
 from mirai_py.launchers import RemoteConfig, remote_config
-from mirai_py.profiles import check_daemon_args, number_of, require_profile
+from mirai_py.profiles import check_daemon_args, require_profile
 
 
 def launch_remote(
@@ -50,5 +52,5 @@ def launch_remote(
     check_daemon_args(daemon_args)
     way = remote_config() if remote is None else remote
     if not isinstance(way, RemoteConfig):
-        raise TypeError(f"`remote` must come from remote_config() or its like, not {way!r}")
-    return way.launch(number_of(number), profile.target(daemon_args))
+        raise MiraiTypeError(f"`remote` must come from remote_config() or its like, not {way!r}")
+    return way.launch(whole_number("n", number), profile.target(daemon_args))

@@ -35,6 +35,13 @@ class Stream(NamedTuple):
         return int.from_bytes(hashlib.sha256(text.encode()).digest(), "little")
 
 
+def is_stream(value: Any) -> bool:
+    """Whether a value may be the `rs` of a daemon: a stream, the same from JSON, or None."""
+    if isinstance(value, list | tuple):
+        return len(value) == 2 and all(isinstance(number, int) for number in value)
+    return value is None
+
+
 class Streams:
     """Hands out streams one after the other, to any thread."""
 

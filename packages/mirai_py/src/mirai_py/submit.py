@@ -12,14 +12,15 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, overload
 
 from mirai_py import serial
+from mirai_py.arguments import flag, is_number, whole_number
 from mirai_py.codes import CONSTANTS, Code, Once, code_of
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.ephemeral import submit_ephemeral
-from mirai_py.errors import is_mirai_error
+from mirai_py.errors import MiraiTypeError, MiraiValueError, is_mirai_error
 from mirai_py.frames import Parts, TaskFlag
 from mirai_py.handles import Mirai, stop_mirai
 from mirai_py.lifetime import check_process
-from mirai_py.map import Elements, MiraiMap, elements, tell
+from mirai_py.map import Elements, MiraiMap, elements, handlers, tell
 from mirai_py.pages import packed
 from mirai_py.profiles import Profile, find_profile, require_profile
 
@@ -298,6 +299,7 @@ def mirai_map(
         {'a': 2, 'b': 3}
     """
     call = _map_call(f, _args, kwargs)
+    promised = None if _promise is None else handlers(_promise)
     goes_over = elements(x)
     profile = require_profile(_compute)
     extras, seconds = extras_of(_globals), seconds_of(_timeout)
@@ -312,9 +314,9 @@ def mirai_map(
         with nullcontext() if tracing is None else tracing.mapping(source):
             submit(source, profile, call, goes_over, extras, seconds)
     mapped = MiraiMap(source, goes_over.names)
-    if _promise is not None:
+    if promised is not None:
         for each in mapped:
-            tell(each, _promise)
+            tell(each, promised)
     return mapped
 
 
@@ -333,9 +335,9 @@ class _MapCall:
 
 def _map_call(f: Any, more: Mapping[str, Any] | Sequence[Any] | None, kwargs: dict[str, Any]) -> _MapCall:
     if not callable(f) and not isinstance(f, Once):
-        raise TypeError(f"`f` must be a function or other callable, not {type(f).__name__}")
+        raise MiraiTypeError(f"`f` must be a function or other callable, not {type(f).__name__}")
     if isinstance(more, str) or not isinstance(more, Mapping | Sequence | None):
-        raise TypeError(f"`_args` must be a mapping or a sequence, not {type(more).__name__}")
+        raise MiraiTypeError(f"`_args` must be a mapping or a sequence, not {type(more).__name__}")
     behind = () if more is None or isinstance(more, Mapping) else tuple(more)
     return _MapCall(f, behind, _merged(kwargs, more if isinstance(more, Mapping) else None))
 
@@ -522,14 +524,13 @@ def everywhere(
         6.28
     """
     call = _checked_call(expr, args)
-    if isinstance(_min, bool) or not isinstance(_min, int) or _min < 1:
-        raise ValueError(f"`_min` must be a whole number, 1 or greater, not {_min!r}")
-    if not isinstance(_persist, bool):
-        raise TypeError(f"`_persist` must be True or False, not {_persist!r}")
+    at_least = whole_number("_min", _min, 1)
+    flag("_persist", _persist)
     profile = require_profile(_compute)
     codes, body = packed_call(call, args, _merged(kwargs, _args), extras_of(_globals), profile.custom)
     replay = _log_failure if _persist else None
-    at_least = _min if profile.dispatcher else max(_min, profile.n)
+    if not profile.dispatcher:
+        at_least = max(at_least, profile.n)
     return MiraiMap(profile.engine.everywhere(codes, body, at_least, replay), None)
 
 
@@ -540,13 +541,13 @@ def _log_failure(replayed: Mirai) -> None:
 
 def _checked_call(expr: Any, args: tuple[Any, ...]) -> Any:
     if expr is _MISSING or expr is None:
-        raise TypeError("missing expression: give a function or source text to evaluate")
+        raise MiraiTypeError("missing expression: give a function or source text to evaluate")
     if isinstance(expr, str):
         if args:
-            raise TypeError("source text takes no positional arguments; name them: mirai('x + 1', x=2)")
+            raise MiraiTypeError("source text takes no positional arguments; name them: mirai('x + 1', x=2)")
         return expr
     if not callable(expr) and not isinstance(expr, Once):
-        raise TypeError(f"a function or source text is evaluated, not {type(expr).__name__}")
+        raise MiraiTypeError(f"a function or source text is evaluated, not {type(expr).__name__}")
     return expr
 
 
@@ -554,7 +555,7 @@ def _merged(kwargs: dict[str, Any], more: Mapping[str, Any] | None) -> dict[str,
     if more is None:
         return kwargs
     if not isinstance(more, Mapping):
-        raise TypeError(f"`_args` must be a mapping of names to values, not {type(more).__name__}")
+        raise MiraiTypeError(f"`_args` must be a mapping of names to values, not {type(more).__name__}")
     _check_names("_args", more)
     return {**kwargs, **more}
 
@@ -564,7 +565,7 @@ def extras_of(names: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if names is None:
         return None
     if not isinstance(names, Mapping):
-        raise TypeError(f"`_globals` must be a mapping of names to values, not {type(names).__name__}")
+        raise MiraiTypeError(f"`_globals` must be a mapping of names to values, not {type(names).__name__}")
     _check_names("_globals", names)
     return {"globals": dict(names)}
 
@@ -572,19 +573,17 @@ def extras_of(names: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _check_names(argument: str, names: Mapping[str, Any]) -> None:
     for name in names:
         if not isinstance(name, str):
-            raise ValueError(  # noqa: TRY004 - the mapping has the right type, its content not
-                f"the keys of `{argument}` must be str, and {name!r} is not"
-            )
+            raise MiraiValueError(f"the keys of `{argument}` must be str, and {name!r} is not")
 
 
 def seconds_of(timeout: Any) -> float | None:
     """A timeout in milliseconds as seconds."""
     if timeout is None:
         return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"`_timeout` must be a number of milliseconds, not {timeout!r}")
+    if not is_number(timeout):
+        raise MiraiTypeError(f"`_timeout` must be a number of milliseconds, not {timeout!r}")
     if not timeout >= 0:
-        raise ValueError(f"`_timeout` must be a number of milliseconds, zero or greater, not {timeout!r}")
+        raise MiraiValueError(f"`_timeout` in milliseconds must be zero or greater, not {timeout!r}")
     return float(timeout) / 1000
 
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,22 +22,23 @@ from typing import TYPE_CHECKING, Any
 
 import nngsock
 from mirai_py import codes, frames, handshake, shm
+from mirai_py.arguments import flag, is_number, whole_number
 from mirai_py.bodies import is_shared, leased
 from mirai_py.chunks import FLUSH_SECONDS, Running
 from mirai_py.custom import Custom
 from mirai_py.encryption import is_trust, trust_of
-from mirai_py.errors import MiraiException
+from mirai_py.errors import MiraiException, MiraiTypeError, MiraiValueError
 from mirai_py.evaluate import Evaluator, Interrupt, is_traced
 from mirai_py.frames import Kind, Result, Status, TaskFlag
 from mirai_py.lane import Lane
 from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
 from mirai_py.liveness import keep_alive, port_of
 from mirai_py.record import Record
-from mirai_py.streams import Stream, seed_daemon
+from mirai_py.streams import Stream, is_stream, seed_daemon
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from mirai_py.frames import Parts
@@ -107,7 +108,7 @@ def daemon(
     asyncdial: bool = False,
     autoexit: bool | None = True,
     cleanup: bool = True,
-    output: bool | str = False,
+    output: bool | str | os.PathLike[str] = False,
     idletime: float = math.inf,
     walltime: float = math.inf,
     maxtasks: float = math.inf,
@@ -141,6 +142,15 @@ def daemon(
         nngsock.NngError: 6 nobody listens at `url`; 26 the host's certificate is not trusted.
         MiraiException: the host refused this daemon, or does not know the token.
         TypeError, ValueError: an argument has the wrong type or value.
+
+    Example:
+        >>> import subprocess
+        >>> with daemons(url=local_url()):
+        ...     source = f"import mirai_py; raise SystemExit(mirai_py.daemon({nextget('url')!r}, maxtasks=1))"
+        ...     environment = {**os.environ, **nextget("env")}
+        ...     process = subprocess.Popen([sys.executable, "-c", source], env=environment)
+        ...     mirai(abs, -1).collect(), process.wait()
+        (1, 3)
     """
     check_options(
         {
@@ -157,10 +167,13 @@ def daemon(
             "rs": rs,
         }
     )
+    if not isinstance(url, str):
+        raise MiraiTypeError(f"`url` must be a str, where the host listens, not {url!r}")
     limits = Limits(idletime / 1000, walltime / 1000, maxtasks, timerstart)
     trust = trust_of(url, tlscert)
-    worker = _Worker(url, trust, limits, autoexit=autoexit, cleanup=cleanup, output=output, stream=rs)
-    return worker.serve(asyncdial=asyncdial)
+    with _opened(output) as target:
+        worker = _Worker(url, trust, limits, autoexit=autoexit, cleanup=cleanup, output=target, stream=rs)
+        return worker.serve(asyncdial=asyncdial)
 
 
 OPTIONS = (
@@ -184,20 +197,22 @@ def check_options(options: Mapping[str, Any]) -> None:
         TypeError, ValueError: naming the option, its value and what it may be.
     """
     for name in ("dispatcher", "asyncdial", "cleanup"):
-        if not isinstance(options.get(name, True), bool):
-            raise TypeError(f"`{name}` must be True or False, not {options[name]!r}")
-    if options.get("autoexit", True) not in (True, False, None):
-        raise TypeError(f"`autoexit` must be True, False or None, not {options['autoexit']!r}")
-    if not isinstance(options.get("output", True), bool | str):
-        raise TypeError(f"`output` must be True, False or a path, not {options['output']!r}")
-    for name in ("idletime", "walltime", "maxtasks", "timerstart"):
+        flag(name, options.get(name, True))
+    if not isinstance(options.get("autoexit"), bool | None):
+        raise MiraiTypeError(f"`autoexit` must be True, False or None, not {options['autoexit']!r}")
+    if not isinstance(options.get("output", True), bool | str | os.PathLike):
+        raise MiraiTypeError(f"`output` must be True, False or a path, not {options['output']!r}")
+    for name in ("idletime", "walltime"):
         value = options.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-            raise ValueError(f"`{name}` must be a number, zero or greater, not {value!r}")
-    if not float(options.get("timerstart", 0)).is_integer():
-        raise ValueError(f"`timerstart` must be a whole number of tasks, not {options['timerstart']!r}")
+        if not is_number(value) or not value >= 0:
+            raise MiraiValueError(f"`{name}` must be a number, zero or greater, not {value!r}")
+    whole_number("timerstart", options.get("timerstart", 0))
+    if options.get("maxtasks", math.inf) != math.inf:
+        whole_number("maxtasks", options["maxtasks"], 1)
     if not is_trust(options.get("tlscert")):
-        raise TypeError(f"`tlscert` must be a path or a pair of PEM texts, not {options['tlscert']!r}")
+        raise MiraiTypeError(f"`tlscert` must be a path or a pair of PEM texts, not {options['tlscert']!r}")
+    if not is_stream(options.get("rs")):
+        raise MiraiTypeError(f"`rs` must be a pair of whole numbers, of nextstream(), not {options['rs']!r}")
 
 
 class _Worker:
@@ -211,7 +226,7 @@ class _Worker:
         *,
         autoexit: bool | None,
         cleanup: bool,
-        output: bool | str,
+        output: int | None,
         stream: tuple[int, int] | None,
     ) -> None:
         self._url = url
@@ -288,7 +303,8 @@ class _Worker:
         stream = self._stream or settings.get("stream")
         if stream is not None:
             seed_daemon(Stream(*stream))
-        _redirect(self._output)
+        if self._output is not None:
+            _redirect(self._output)
 
     def _take_settings(self) -> dict[str, Any]:
         """What the present host asks for, and the next one may ask anew."""
@@ -748,14 +764,24 @@ def _name_process(name: str) -> str:
     return before
 
 
-def _redirect(output: bool | str) -> None:
-    """Send file descriptors 1 and 2 where they belong, whatever writes to them."""
+@contextmanager
+def _opened(output: bool | str | os.PathLike[str]) -> Iterator[int | None]:
+    """A file for stdout and stderr, None to leave them. A path that is no good ends the daemon at once."""
     if output is True:
+        yield None
         return
-    name = os.devnull if output is False else os.path.expanduser(output).replace("{pid}", str(os.getpid()))  # noqa: PTH111
+    path = os.devnull if output is False else os.path.expanduser(output)  # noqa: PTH111 - it is part of a name
+    name = os.fspath(path).replace("{pid}", str(os.getpid()))
+    target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        yield target
+    finally:
+        os.close(target)
+
+
+def _redirect(target: int) -> None:
+    """Send file descriptors 1 and 2 where they belong, whatever writes to them."""
     sys.stdout.flush()
     sys.stderr.flush()
-    target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(target, 1)
     os.dup2(target, 2)
-    os.close(target)

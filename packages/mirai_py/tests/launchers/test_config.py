@@ -65,7 +65,7 @@ def test_a_host_that_listens_on_all_addresses_is_dialed_at_one(fresh):
         ((-1,), {}, ValueError, "zero or greater"),
         ((1, "ssh"), {}, TypeError, "`remote` must come from remote_config"),
         ((1,), {"unknown": 1}, TypeError, "unknown argument 'unknown'"),
-        ((1,), {"maxtasks": "x"}, ValueError, "`maxtasks` must be a number"),
+        ((1,), {"maxtasks": "x"}, TypeError, "`maxtasks` must be numeric"),
     ],
 )
 def test_bad_arguments_are_named(arguments, options, error, told, listening):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mirai_py.errors import MiraiTypeError, MiraiValueError
 from mirai_py.launchers.config import LaunchCmd, RemoteConfig, Target, python_of, words_of
 from mirai_py.launchers.process import Course, Invocation, run
 
@@ -56,8 +57,8 @@ def cluster_config(command: str = "sbatch", options: str = "", python: str = "py
     """
     words = words_of(command, "command")
     if not words:
-        raise ValueError('`command` must be a program that submits jobs, for example "sbatch"')
+        raise MiraiValueError('`command` must be a program that submits jobs, for example "sbatch"')
     if not isinstance(options, str):
-        raise TypeError(f"`options` must be a str of lines, not {options!r}")
+        raise MiraiTypeError(f"`options` must be a str of lines, not {options!r}")
     lines = "\n".join(line.lstrip(" \t") for line in options.split("\n"))
     return ClusterConfig(tuple(words), lines, python_of(python))

@@ -6,7 +6,9 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mirai_py.launchers.config import LaunchCmd, RemoteConfig, Target, flag_of, python_of, words_of
+from mirai_py.arguments import flag
+from mirai_py.errors import MiraiTypeError, MiraiValueError
+from mirai_py.launchers.config import LaunchCmd, RemoteConfig, Target, python_of, words_of
 from mirai_py.launchers.process import Course, Invocation, run
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class CommandConfig(RemoteConfig):
         if len(self.args) == 1:
             return [self.args[0]] * n
         if n not in (1, len(self.args)):
-            raise ValueError(
+            raise MiraiValueError(
                 f"`n` must equal the length of `args`, or either must be 1: they are {n} and {len(self.args)}"
             )
         return list(self.args)
@@ -109,21 +111,21 @@ def remote_config(
         () if command is None else tuple(words_of(command, "command")),
         _checked(args),
         python_of(python),
-        quote=flag_of(quote, "quote"),
+        quote=flag("quote", quote),
     )
 
 
 def _checked(args: Any) -> tuple[tuple[str, ...], ...]:
     if isinstance(args, str) or not args:
-        raise TypeError(f"`args` must be a list of str, or of such lists, not {args!r}")
+        raise MiraiTypeError(f"`args` must be a list of str, or of such lists, not {args!r}")
     lists = (args,) if isinstance(args[0], str) else args
     for one in lists:
         if isinstance(one, str):
-            raise TypeError(f"`args` must be a list of str, or of such lists, not a mixture: {args!r}")
+            raise MiraiTypeError(f"`args` must be a list of str, or of such lists, not a mixture: {args!r}")
         for arg in one:
             words_of(arg, "args")
         if PLACEHOLDER not in one:
-            raise ValueError(
+            raise MiraiValueError(
                 f"`.` must be an element of `args`, as the place of the daemon's command: {one!r} lacks it"
             )
     return tuple(tuple(one) for one in lists)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mirai_py.errors import MiraiTypeError, MiraiValueError
 from mirai_py.handshake import TOKEN_VARIABLE
 from mirai_py.launch import daemon_source
 
@@ -18,6 +19,12 @@ class LaunchCmd(list[str]):
     """The shell commands that start daemons, one for each; prints them ready to be pasted.
 
     They carry the token of the host: who has one may run code with the host's rights.
+
+    Example:
+        >>> commands = LaunchCmd(["env MIRAI_PY_TOKEN=... python -c ..."])  # as launch_remote() gives them
+        >>> print(commands, end="")
+        [1]
+        env MIRAI_PY_TOKEN=... python -c ...
     """
 
     def __repr__(self) -> str:
@@ -77,11 +84,11 @@ def words_of(text: str, name: str) -> list[str]:
         TypeError, ValueError: it is no text, or its quotes are not closed.
     """
     if not isinstance(text, str):
-        raise TypeError(f"`{name}` must be a str, not {text!r}")
+        raise MiraiTypeError(f"`{name}` must be a str, not {text!r}")
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise ValueError(f"`{name}` cannot be split into words: {error} in {text!r}") from None
+        raise MiraiValueError(f"`{name}` cannot be split into words: {error} in {text!r}") from None
 
 
 def python_of(python: str) -> str:
@@ -91,16 +98,5 @@ def python_of(python: str) -> str:
         TypeError, ValueError: it is not.
     """
     if not words_of(python, "python"):
-        raise ValueError("`python` must name an interpreter, not be empty")
+        raise MiraiValueError("`python` must name an interpreter, not be empty")
     return python
-
-
-def flag_of(value: bool, name: str) -> bool:
-    """The flag, if it is one.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if not isinstance(value, bool):
-        raise TypeError(f"`{name}` must be True or False, not {value!r}")
-    return value

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import nngsock
-from mirai_py.errors import MiraiLaunchError, MissingExtraError
+from mirai_py.errors import MiraiLaunchError, MiraiTypeError, MiraiValueError, MissingExtraError
 from mirai_py.launchers.config import RemoteConfig, Target, python_of
 
 TIMEOUT_MS = 5_000
@@ -109,16 +109,16 @@ def http_config(
     """
     for name, value in (("url", url), ("data", data)):
         if not isinstance(value, str) and not callable(value):
-            raise TypeError(f"`{name}` must be a str or a function that returns one, not {value!r}")
+            raise MiraiTypeError(f"`{name}` must be a str or a function that returns one, not {value!r}")
     if headers is not None and not isinstance(headers, Mapping) and not callable(headers):
-        raise TypeError(f"`headers` must be a mapping or a function that returns one, not {headers!r}")
+        raise MiraiTypeError(f"`headers` must be a mapping or a function that returns one, not {headers!r}")
     if isinstance(data, str):
         if PLACEHOLDER not in data:
-            raise ValueError(
+            raise MiraiValueError(
                 f"`data` must contain {PLACEHOLDER}, as the place of the daemon's command: {data!r}"
             )
         if data_args:
-            raise TypeError(
+            raise MiraiTypeError(
                 f"unknown argument {next(iter(data_args))!r}: `data` is no function that takes it"
             )
     return HttpConfig(url, method, headers, data, data_args, cookie, token, python_of(python))

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from mirai_py.arguments import flag, is_number
+from mirai_py.errors import MiraiTypeError, MiraiValueError
 from mirai_py.launchers.command import PLACEHOLDER, CommandConfig
-from mirai_py.launchers.config import RemoteConfig, Target, flag_of, python_of, words_of
+from mirai_py.launchers.config import RemoteConfig, Target, python_of, words_of
 from mirai_py.launchers.process import Course
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class SshConfig(CommandConfig):
             return []
         url = urlsplit(target.url)
         if url.hostname != TUNNEL_HOST or url.port is None:
-            raise ValueError(
+            raise MiraiValueError(
                 f"`tunnel=True` needs a `url` whose host is {TUNNEL_HOST}, for example "
                 f"local_url(tcp=True), not {target.url}"
             )
@@ -64,11 +66,13 @@ def ssh_config(
         >>> config = ssh_config(["ssh://me@10.75.32.90:222", "ssh://node2"], tunnel=True)
         >>> # daemons(2, url=local_url(tcp=True), remote=config)
     """
-    urls = [remotes] if isinstance(remotes, str) else list(remotes)
+    urls = [remotes] if isinstance(remotes, str) else remotes
+    if not isinstance(urls, list | tuple):
+        raise MiraiTypeError(f"`remotes` must be a URL or a list of them, not {remotes!r}")
     if not urls:
-        raise ValueError('`remotes` is empty: give at least one, as "ssh://user@host"')
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-        raise ValueError(f"`timeout` must be a number of seconds above 0, not {timeout!r}")
+        raise MiraiValueError('`remotes` is empty: give at least one, as "ssh://user@host"')
+    if not is_number(timeout) or not 0 < timeout < float("inf"):
+        raise MiraiValueError(f"`timeout` must be a number of seconds above 0, not {timeout!r}")
     seconds = max(1, round(timeout))
     args = []
     for url in urls:
@@ -80,23 +84,23 @@ def ssh_config(
         python_of(python),
         quote=True,
         course=Course.DETACHES,
-        tunnel=flag_of(tunnel, "tunnel"),
+        tunnel=flag("tunnel", tunnel),
     )
 
 
 def _destination(url: str) -> tuple[str, int]:
     """What ssh calls the place, and the port."""
     if not isinstance(url, str):
-        raise TypeError(f"`remotes` must be str, not {url!r}")
+        raise MiraiTypeError(f"`remotes` must be str, not {url!r}")
     message = f'`remotes` must be URLs like "ssh://user@host:22", not {url!r}'
     try:
         parts = urlsplit(url)
         host, user, port = parts.hostname, parts.username, parts.port or 22
     except ValueError:
-        raise ValueError(message) from None
+        raise MiraiValueError(message) from None
     if parts.scheme != "ssh" or not host or parts.path.strip("/") or parts.password is not None:
-        raise ValueError(message)
+        raise MiraiValueError(message)
     destination = host if user is None else f"{unquote(user)}@{host}"
     if destination.startswith("-") or len(destination.split()) != 1:
-        raise ValueError(message)
+        raise MiraiValueError(message)
     return destination, port

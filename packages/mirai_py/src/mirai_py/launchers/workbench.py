@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import nngsock
-from mirai_py.errors import MiraiLaunchError
+from mirai_py.errors import MiraiLaunchError, MiraiValueError
 from mirai_py.launchers.http import PLACEHOLDER, TIMEOUT_MS, http_config
 
 if TYPE_CHECKING:
@@ -111,5 +111,5 @@ def _named(what: str, name: str | None, offered: list[dict[str, Any]]) -> dict[s
     found = next((one for one in offered if name in (None, one["name"])), None)
     if found is None:
         names = ", ".join(one["name"] for one in offered)
-        raise ValueError(f"{what} {name!r} not found. Available: {names}")
+        raise MiraiValueError(f"{what} {name!r} not found. Available: {names}")
     return found
