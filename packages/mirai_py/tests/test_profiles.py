@@ -333,7 +333,7 @@ def test_a_daemon_that_cannot_start_is_an_error_with_its_last_words(fresh, monke
 
 
 def test_output_that_cannot_be_written_is_an_error(fresh, tmp_path):
-    with pytest.raises(mirai_py.MiraiLaunchError, match="No such file or directory: '.*/missing/log'"):
+    with pytest.raises(mirai_py.MiraiLaunchError, match=r"No such file or directory: '.*/missing/log'"):
         daemons(1, output=tmp_path / "missing" / "log", compute=fresh)
     assert not mirai_py.daemons_set(fresh)
     daemons(1, output=tmp_path / "log", compute=fresh)
