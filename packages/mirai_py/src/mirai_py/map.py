@@ -37,8 +37,8 @@ class MiraiMap(Sequence[Mirai[T_co]]):
     Example:
         >>> with daemons(2):
         ...     mapped = mirai_map({"a": -1, "b": -2, "c": -3}, abs)
-        ...     mapped["a"].result(), mapped[-1].result(), len(mapped), mapped
-        (1, 3, 3, < mirai map [3/3] >)
+        ...     mapped["a"].result(), mapped[-1].result(), mapped.call()
+        (1, 3, < mirai map [3/3] >)
     """
 
     def __init__(self, source: Source | Sequence[Mirai], names: list[str] | None) -> None:
