@@ -58,6 +58,7 @@ def check(values, began, kills):
     assert all(values[i] == 19 and values[i].detail["signal"] == "SIGKILL" for i in lost)
     # A daemon notes that a task begins, then begins it: only one killed in between is lost without a trace.
     assert {i for i in range(len(values)) if i not in began} <= set(lost)
+    assert max(Counter(values[i].detail["pid"] for i in lost).values(), default=0) <= 1
 
 
 def test_some_kills_cost_a_task_each_at_most_and_none_runs_twice(fresh, tmp_path):
