@@ -23,6 +23,10 @@ class Handle:
 class Special(Handle):
     pass
 
+class Named:
+    def __init__(self, name):
+        self.name = name
+
 def to_bytes(handle):
     return handle.name.encode()
 
@@ -68,6 +72,37 @@ def test_maps_and_everywhere_use_it(configured):
     ]
     mirai_py.everywhere("", given=Handle("e"), _compute=configured).collect()
     assert mirai("given", _compute=configured).collect() == ("handle", "e")
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_once_objects_travel_as_their_profile_says(configured, two, anew):
+    with mirai_py.with_daemons(configured):
+        value = mirai_py.once([Handle("o")], fresh=anew)
+        held = Handle("f")
+        call = mirai_py.once(lambda x: (x, held))
+    assert mirai(call, value, _compute=configured).collect() == ([("handle", "o")], ("handle", "f"))
+    mapped = mirai_map([1, 2], lambda i, v: (i, v), v=value, _compute=configured)
+    assert mapped.collect() == [(1, [("handle", "o")]), (2, [("handle", "o")])]
+    with pytest.raises(mirai_py.MiraiSerializationError, match=r"argument 0 of type .*Once"):
+        mirai(len, value, _compute=two)
+
+
+def test_once_objects_are_pickled_anew_for_another_configuration(configured, fresh, two, unregistered):
+    mirai_py.register_serial(script["Named"], to_bytes, lambda data: data.decode())
+    value = mirai_py.once(script["Named"]("x"))  # as it is registered, for no profile is current
+    other = f"{fresh}-other"
+    mirai_py.daemons(1, compute=other)
+    try:
+        assert mirai(lambda v: v, value, _compute=other).collect() == "x"
+    finally:
+        mirai_py.daemons(0, compute=other)
+    assert mirai(lambda v: v.name, value, _compute=configured).collect() == "x"
+    assert mirai(lambda v: v.name, value, _compute=two).collect() == "x"
+
+
+def test_once_of_what_no_configuration_knows_is_an_error():
+    with pytest.raises(mirai_py.MiraiSerializationError, match="`obj` of type Handle"):
+        mirai_py.once(Handle("x"))
 
 
 def test_results_travel_that_way_too(fresh):
@@ -194,3 +229,8 @@ def test_functions_that_cannot_be_sent_are_refused(fresh):
 def test_a_cluster_uses_it():
     with mirai_py.make_cluster(1, serial=CONFIG, initializer=from_bytes, initargs=(b"x",)) as cluster:
         assert cluster.submit(lambda v: v, Handle("a")).result() == ("handle", "a")
+        held = Handle("held")
+        assert list(cluster.map(lambda v: (v, held), [1, 2], chunksize=2)) == [
+            (1, ("handle", "held")),
+            (2, ("handle", "held")),
+        ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mirai_py.arguments import function, whole_number
 from mirai_py.callbacks import callbacks
-from mirai_py.codes import Once, once
+from mirai_py.codes import Once
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.errors import (
     MiraiException,
@@ -302,7 +302,7 @@ class MiraiCluster(Executor):
         elements = zip(*iterables, strict=False)
         if chunksize == 1:
             return _in_order(self, fn, elements, deadline, buffersize)
-        shared: Once = once(fn)
+        shared: Once = Once(fn, fresh=True, custom=self._work.profile.custom)
         calls = ((shared, chunk) for chunk in iter(lambda: list(itertools.islice(elements, chunksize)), []))
         return _flat(_in_order(self, _apply_chunk, calls, deadline, buffersize))
 

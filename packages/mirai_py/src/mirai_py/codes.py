@@ -83,12 +83,43 @@ class Once(Generic[T_co]):
         {'a': 1}
     """
 
-    __slots__ = ("code", "fresh", "value")
+    __slots__ = ("_codes", "fresh", "value")
 
-    def __init__(self, value: T_co, code: Code, *, fresh: bool) -> None:
+    def __init__(self, value: T_co, *, fresh: bool, custom: Custom | None = None) -> None:
         self.value = value
-        self.code = code
         self.fresh = fresh
+        self._codes: dict[bytes | None, Code] = {}
+        self.code_for(custom)
+
+    @property
+    def code(self) -> Code:
+        """Its bytes, as they were when it was made."""
+        return next(iter(self._codes.values()))
+
+    def code_for(self, custom: Custom | None) -> Code:
+        """Its bytes for daemons that know this configuration; made now if they were made for another.
+
+        Raises:
+            MiraiSerializationError: the value cannot be pickled.
+        """
+        key = None if custom is None else custom.key
+        if key not in self._codes:
+            self._codes[key] = self._pickled(custom)
+        return self._codes[key]
+
+    def _pickled(self, custom: Custom | None) -> Code:
+        name = type(self.value).__qualname__
+        stream, offered = io.BytesIO(), Offered()
+        pickler = byvalue.Pickler(stream, 5, buffer_callback=offered)
+        pickler.custom = custom
+        try:
+            pickler.dump(self.value)
+        except Exception as error:
+            raise MiraiSerializationError(
+                f"`obj` of type {name} cannot be sent to a daemon: {error}"
+            ) from error
+        content = body_of(stream.getvalue(), offered, share=True)
+        return Code.of_parts(FRESH if self.fresh else SHARED, content, name)
 
     def __repr__(self) -> str:
         return f"< once [{type(self.value).__name__}, {len(self.code.body)} bytes] >"
@@ -104,7 +135,8 @@ def once(obj: T, *, fresh: bool = True) -> Once[T]:
     It may stand anywhere in the arguments, `_args` or `_globals` of a task; the task sees the value itself.
 
     Args:
-        obj: any value that can be pickled.
+        obj: any value that can be pickled, given the `serial` configuration of the current profile (while
+            that is not set: what was told to `register_serial`).
         fresh: True gives each task its own unpickled copy; False gives all tasks of a daemon the same
             object, which they must not change (large read-only constants).
 
@@ -122,17 +154,9 @@ def once(obj: T, *, fresh: bool = True) -> Once[T]:
     """
     if type(obj) is Once:
         return obj  # type: ignore[return-value]  # wrapped twice is wrapped once
-    try:
-        stream = io.BytesIO()
-        offered = Offered()
-        byvalue.Pickler(stream, 5, buffer_callback=offered).dump(obj)
-    except Exception as error:
-        raise MiraiSerializationError(
-            f"`obj` of type {type(obj).__qualname__} cannot be sent to a daemon: {error}"
-        ) from error
-    content = body_of(stream.getvalue(), offered, share=True)
-    code = Code.of_parts(FRESH if fresh else SHARED, content, type(obj).__qualname__)
-    return Once(obj, code, fresh=fresh)
+    from mirai_py.profiles import serial_in_force  # which knows of codes itself
+
+    return Once(obj, fresh=fresh, custom=serial_in_force())
 
 
 def code_of(call: Callable[..., Any] | str | Once, custom: Custom | None = None) -> Code:
@@ -148,7 +172,7 @@ def code_of(call: Callable[..., Any] | str | Once, custom: Custom | None = None)
     if isinstance(call, str):
         return Code.of(SOURCE, call.encode("utf-8", "surrogatepass"), "source")
     if isinstance(call, Once):
-        return call.code
+        return call.code_for(custom)
     remembered = _remembered.get(id(call))
     if remembered is not None and remembered.still_holds(call, custom):
         return remembered.code

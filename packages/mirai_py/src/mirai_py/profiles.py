@@ -593,6 +593,12 @@ def find_profile(compute: str | None) -> Profile | None:
     return _profiles.get(profile_name(compute))
 
 
+def serial_in_force() -> Custom | None:
+    """How objects of some classes travel: as the current profile says, or as it would if it were set now."""
+    profile = _profiles.get(profile_name(None))
+    return custom_of(None) if profile is None else profile.custom
+
+
 def require_profile(compute: str | None, before: str = "") -> Profile:
     """The profile.
 

@@ -49,8 +49,7 @@ class _ByReference(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is Once and self._once is not None:
-            self._once.append(obj.code)
-            return load_once, (obj.code.key, obj.fresh)
+            return _beside(obj, self._once, self._custom)
         if self._custom is not None and (reduced := self._custom.reduce(obj)) is not NotImplemented:
             return reduced
         if kind is types.FunctionType or isinstance(obj, type):
@@ -79,9 +78,15 @@ class _ByValue(byvalue.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is Once and self._once is not None:
-            self._once.append(obj.code)
-            return load_once, (obj.code.key, obj.fresh)
+            return _beside(obj, self._once, self.custom)
         return super().reducer_override(obj)
+
+
+def _beside(obj: Once, once: list[Code], custom: Custom | None) -> tuple[Any, ...]:
+    """Have the code of a `once` object travel beside the pickle, which names it."""
+    code = obj.code_for(custom)
+    once.append(code)
+    return load_once, (code.key, obj.fresh)
 
 
 def dumps(value: Any, once: list[Code] | None, custom: Custom | None = None, *, share: bool = True) -> Parts:
