@@ -73,7 +73,12 @@ def test_an_error_can_be_pickled_with_its_trace():
     ("value", "raises", "told"),
     [
         (ErrorValue(5, {"timeout": 20}), mirai_py.MiraiTimeoutError, "after 20 ms"),
-        (ErrorValue(19, {"pid": 7, "exit_code": 3}), mirai_py.MiraiConnectionError, "pid 7, exit_code 3"),
+        (ErrorValue(19, {"pid": 7, "exit_code": 3}), mirai_py.MiraiConnectionError, "pid 7, exit code 3"),
+        (
+            ErrorValue(19, {"task": 5, "call": "f", "pid": 7, "host": "h", "ms": 9, "signal": "SIGKILL"}),
+            mirai_py.MiraiConnectionError,
+            r"\(task 5 of f, daemon pid 7 on h, signal SIGKILL, 9 ms after its start\)",
+        ),
         (ErrorValue(20), concurrent.futures.CancelledError, "^$"),
         (MiraiInterrupt(), mirai_py.MiraiInterruptedError, "interrupted at its daemon"),
         (MiraiError("boom"), MiraiError, "boom"),

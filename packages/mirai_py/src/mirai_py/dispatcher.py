@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from mirai_py import frames, handshake, pages, shm
 from mirai_py.bodies import Reference, inlined, leased
 from mirai_py.codes import KEY_SIZE
-from mirai_py.errors import CANCELED, CONNECTION_RESET, TIMED_OUT
+from mirai_py.errors import CANCELED, CONNECTION_RESET, DAEMON_LEFT, RESET, TIMED_OUT
 from mirai_py.frames import Buffer, Kind, Parts, Status, TaskFlag
 from mirai_py.guard import Guard
 from mirai_py.handles import Mirai
@@ -151,7 +151,7 @@ class Dispatcher:
         task = self._task(mirai, codes, body, flags)
         with self._lock:
             if self._closed:
-                mirai._store_value(ErrorValue(CONNECTION_RESET))
+                mirai._store_value(ErrorValue(CONNECTION_RESET, RESET))
                 return mirai
             if self.room.full:
                 return None
@@ -181,7 +181,7 @@ class Dispatcher:
         everything = Span(mapped, 0, len(outcomes))
         with self._lock:
             if self._closed:
-                outcomes.settle(0, len(outcomes), ErrorValue(CONNECTION_RESET))
+                outcomes.settle(0, len(outcomes), ErrorValue(CONNECTION_RESET, RESET))
                 return outcomes
             if elements:
                 self._maps.add(mapped)
@@ -401,7 +401,7 @@ class Dispatcher:
             self.room.used = 0
             self.room.wake()
             mirais = _all_reset(tasks)
-            numbers = [each.settle(0, len(each), ErrorValue(CONNECTION_RESET)) for each in maps]
+            numbers = [each.settle(0, len(each), ErrorValue(CONNECTION_RESET, RESET)) for each in maps]
         self._announce(mirais)
         for each, number in zip(maps, numbers, strict=True):
             self._announce_elements(each, number)
@@ -700,7 +700,7 @@ class Dispatcher:
                 self._forget(task)
             elif task.flags & TaskFlag.EVERYWHERE:
                 self._forget(task)
-                task.mirai._store_value(ErrorValue(CONNECTION_RESET))
+                task.mirai._store_value(ErrorValue(CONNECTION_RESET, DAEMON_LEFT))
                 resolved.append(task.mirai)
             else:
                 self._queue.appendleft(task)
@@ -779,7 +779,7 @@ class Dispatcher:
                 task = barrier.members[-1]
                 self._awaiting -= 1
                 self._forget(task)
-                task.mirai._store_value(ErrorValue(CONNECTION_RESET))
+                task.mirai._store_value(ErrorValue(CONNECTION_RESET, DAEMON_LEFT))
                 orphans.append(task.mirai)
                 self._leave_barrier(barrier, task)
             barrier.waited_for.discard(peer)
@@ -794,7 +794,8 @@ class Dispatcher:
     def _conclude(self, peer: Peer, tasks: list[Task], chunk: Span | None) -> None:
         """Tell what became of the tasks of a lost daemon, with its exit code if it is one of ours."""
         assert peer.who is not None
-        detail = {"pid": peer.who.pid, "host": peer.who.host}
+        ran = round((monotonic() - peer.heard) * 1000)
+        detail = {"pid": peer.who.pid, "host": peer.who.host, "ms": ran}
         local = peer.local
 
         def ended(end: dict[str, Any]) -> None:
@@ -833,7 +834,8 @@ class Dispatcher:
                 if task.id in finished:
                     task.mirai._store(*finished[task.id])
                 else:
-                    task.mirai._store_value(ErrorValue(CONNECTION_RESET, detail))
+                    what = {"task": task.mirai.id, "call": task.codes[0].name}
+                    task.mirai._store_value(ErrorValue(CONNECTION_RESET, what | detail))
                 resolved.append(task.mirai)
             self._pump()
         self._announce(resolved)
@@ -855,6 +857,10 @@ class Dispatcher:
                 begin = first - outcomes.first
                 if chunk.first <= begin + count <= between:
                     number += outcomes.store(begin, begin + count, page)
+            # The last ran; values of those before it were lost on their way.
+            running = {"task": outcomes.first + between - 1, "call": chunk.mapped.codes[0].name}
+            last = ErrorValue(CONNECTION_RESET, running | detail)
+            number += outcomes.settle(max(chunk.first, between - 1), between, last)
             number += outcomes.settle(chunk.first, between, ErrorValue(CONNECTION_RESET, detail))
             self._put_back_elements(Span(chunk.mapped, between, chunk.end))
             self._forget_maps()
@@ -1064,5 +1070,5 @@ def _begun(tasks: Sequence[Task], started: int) -> int:
 def _all_reset(tasks: Sequence[Task]) -> list[Mirai]:
     """Resolve tasks to error 19, for a profile that is no more."""
     for task in tasks:
-        task.mirai._store_value(ErrorValue(CONNECTION_RESET))
+        task.mirai._store_value(ErrorValue(CONNECTION_RESET, RESET))
     return [task.mirai for task in tasks]

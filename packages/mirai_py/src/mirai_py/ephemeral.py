@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from mirai_py.callbacks import callbacks
@@ -36,7 +37,8 @@ def submit_ephemeral(codes: tuple[Code, ...], body: Parts, *, timeout: float | N
 
     def ended(end: dict[str, Any]) -> None:
         if not mirai.done():
-            mirai._resolve_value(ErrorValue(CONNECTION_RESET, {"pid": daemon.pid, **end}))
+            what = {"call": codes[0].name, "pid": daemon.pid, "host": socket.gethostname(), **end}
+            mirai._resolve_value(ErrorValue(CONNECTION_RESET, what))
 
     daemon.when_ended(ended, patience=None)
     return mirai

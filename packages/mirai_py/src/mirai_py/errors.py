@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 TIMED_OUT = 5
 CONNECTION_RESET = 19
 CANCELED = 20
+# Why a connection is lost, where it is not for the end of a process.
+RESET = {"reason": "the daemons were reset"}
+DAEMON_LEFT = {"reason": "its daemon left before its turn"}
 
 
 class MiraiException(Exception):  # noqa: N818 - the family's name; its members end in Error
@@ -58,7 +61,12 @@ class MiraiTimeoutError(MiraiException, TimeoutError):
 
 
 class MiraiConnectionError(MiraiException, ConnectionResetError):
-    """The daemon that ran the task is gone. `.detail` tells its pid, exit code or signal where known."""
+    """The daemon that ran the task is gone, or the daemons were reset.
+
+    Attributes:
+        detail: what is known: "task" (its id), "call" (the function), "pid" and "host" of the daemon,
+            "exit_code" or "signal", "ms" since the task began; or "reason".
+    """
 
     def __init__(self, message: str, detail: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -263,10 +271,18 @@ def raised(value: Any) -> Any:
 
 
 def _in_words(detail: dict[str, Any]) -> str:
-    words = [
-        f"{name} {detail[name]}" for name in ("pid", "exit_code", "signal") if detail.get(name) is not None
-    ]
-    return f" (daemon {', '.join(words)})" if words else ""
+    patterns = {
+        "reason": "{}",
+        "task": "task {}",
+        "call": "of {}",
+        "pid": "daemon pid {}",
+        "host": "on {}",
+        "exit_code": "exit code {}",
+        "signal": "signal {}",
+        "ms": "{} ms after its start",
+    }
+    words = [form.format(detail[name]) for name, form in patterns.items() if detail.get(name) is not None]
+    return f" ({', '.join(words)})".replace(", o", " o") if words else ""
 
 
 def _text_of(exception: BaseException) -> str:

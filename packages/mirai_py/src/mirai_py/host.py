@@ -69,7 +69,7 @@ class Host:
             self._closing = True
             if self._pulse is not None:
                 self._pulse.stop()
-            nngsock.close(self._socket)
+            nngsock.reap(self._socket)  # the exit of the interpreter may have closed it
 
     def _received(self, frame: memoryview, pipe: int) -> None:
         if not self._closing:
