@@ -118,6 +118,16 @@ def test_collect_gives_dicts_without_a_frame(local):
     assert controller.collect() is None
 
 
+def test_a_task_that_finds_no_worker_gets_one_although_nobody_looks_again(local, monkeypatch):
+    monkeypatch.setattr("crew_py.core.SECONDS_BETWEEN_GLANCES", 0.0)
+    controller = local(workers=1, seconds_interval=50)
+    assert controller.push("1 + 1").collect()["result"] == 2
+    crashed = controller.push("import os; os._exit(1)")
+    assert crashed.collect() == 19
+    wait_for(lambda: controller.client.status()["connections"] == 0)
+    assert controller.push("2 + 2").result(timeout=SECONDS)["result"] == 4
+
+
 def test_the_mirai_of_a_task_can_be_waited_for_and_awaited(local):
     controller = local()
     assert controller.push("1 + 1").collect()["result"] == 2

@@ -91,7 +91,8 @@ class CrewController(ControllerCore):
 
         Returns:
             The mirai. It can be awaited; its value is the record of the task as a dict, or an error value.
-            The result still has to be taken by `pop` or `collect`.
+            The result still has to be taken by `pop` or `collect`. A program that only awaits should call
+            `autoscale`, so that workers which end before all tasks are done are replaced.
 
         Raises:
             CrewError: an argument is wrong, or the name is taken.

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from crew_py import validation
 from crew_py.autoscaling import AsyncioLoop, ThreadLoop
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ("ControllerCore",)
 
+# A task that finds no worker need not wait for the next look, but looking costs, too.
+SECONDS_BETWEEN_GLANCES: Final = 0.02
 _existing: weakref.WeakSet[ControllerCore] = weakref.WeakSet()
 
 
@@ -62,6 +66,7 @@ class ControllerCore:
         self._backlog: deque[str] = deque()
         self._pushed: int | None = None
         self._was_started = False
+        self._glanced = -math.inf
         self._loop: ThreadLoop | AsyncioLoop | None = None
         self._error: pl.DataFrame | None = None
         # Settings of crew_eval that differ from its defaults travel with each task.
@@ -206,6 +211,7 @@ class ControllerCore:
                 return
             self._open()
             self._inbox = self._new_inbox()
+            self._glanced = -math.inf
             self._pushed = 0
             self._was_started = True
 
@@ -333,10 +339,18 @@ class ControllerCore:
             return self._launcher.scale(self._client.status())
 
     def _launch_first(self) -> bool:
-        """Serve the first task at once; those pushed after it are counted up for an interval."""
-        if self._launcher.launched or not self._client.status()["awaiting"]:
+        """Serve a task at once that finds no worker; those pushed after it are counted up for an interval.
+
+        Otherwise it would wait for ever where nobody looks again: who awaits a task does not scale.
+        """
+        now = time.monotonic()
+        if now - self._glanced < SECONDS_BETWEEN_GLANCES:
             return False
-        launched = self._launcher.scale(self._client.status())
+        self._glanced = now
+        status = self._client.status()
+        if status["connections"] or not status["awaiting"]:
+            return False
+        launched = self._launcher.scale(status)
         self._launcher.poll()
         return launched
 
