@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,44 @@ def gate(tmp_path):
     gate.task = by_value(pass_gate)
     yield gate
     gate.close()
+
+
+class Log:
+    """Where tasks note that they begin: `log.task` runs in a daemon, as `task(log.argument, name)`."""
+
+    def __init__(self, path: Path) -> None:
+        path.touch()
+        self._path = path
+        self.task = by_value(note)
+
+    @property
+    def argument(self) -> str:
+        """What to give to the task."""
+        return str(self._path)
+
+    def began(self) -> Counter[str]:
+        """How often each has begun, by name."""
+        return Counter(self._path.read_text().split())
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._path.write_text("")
+
+
+def note(path, name, value=None):
+    """Runs in a task: note that it began, and return the value."""
+    import os
+
+    log = os.open(path, os.O_WRONLY | os.O_APPEND)
+    os.write(log, f"{name}\n".encode())
+    os.close(log)
+    return value
+
+
+@pytest.fixture
+def log(tmp_path):
+    """A log, see `Log`."""
+    return Log(tmp_path / "log")
 
 
 def by_value(function):

@@ -17,14 +17,11 @@ import mirai_py
 from mirai_py import mirai
 
 
-def noted(path, i, seconds):
+def noted(note, path, i, seconds):
     """Runs in a task: note that it began, take some time, give its number."""
-    import os
     import time
 
-    log = os.open(path, os.O_WRONLY | os.O_APPEND)
-    os.write(log, b"%d\n" % i)
-    os.close(log)
+    note(path, i)
     time.sleep(seconds)
     return i
 
@@ -35,9 +32,8 @@ noted.__module__ = "__main__"
 def kill_daemons(compute, log, tasks, kills, choose):
     """Submit tasks and kill daemons while they run; gives the values, and which tasks began."""
     mirai_py.daemons(2, compute=compute)
-    log.touch()
     seconds = [choose.choice([0, 0, 0, 0.001, 0.01]) for _ in range(tasks)]
-    mirais = [mirai(noted, str(log), i, s, _compute=compute) for i, s in enumerate(seconds)]
+    mirais = [mirai(noted, log.task, log.argument, i, s, _compute=compute) for i, s in enumerate(seconds)]
     for _ in range(kills):
         mirai_py.launch_local(1, compute=compute)
         # One of those that are there, whatever it is doing.
@@ -48,7 +44,7 @@ def kill_daemons(compute, log, tasks, kills, choose):
                 os.kill(choose.choice(pids), signal.SIGKILL)
     mirai_py.launch_local(1, compute=compute)
     values = [m.collect() for m in mirais]
-    return values, Counter(int(line) for line in log.read_text().split())
+    return values, {int(name): number for name, number in log.began().items()}
 
 
 def check(values, began, kills):
@@ -61,14 +57,14 @@ def check(values, began, kills):
     assert max(Counter(values[i].detail["pid"] for i in lost).values(), default=0) <= 1
 
 
-def test_some_kills_cost_a_task_each_at_most_and_none_runs_twice(fresh, tmp_path):
-    values, began = kill_daemons(fresh, tmp_path / "log", 2000, 5, random.Random(1))
+def test_some_kills_cost_a_task_each_at_most_and_none_runs_twice(fresh, log):
+    values, began = kill_daemons(fresh, log, 2000, 5, random.Random(1))
     check(values, began, 5)
 
 
 @pytest.mark.slow
-def test_fifty_kills_cost_a_task_each_at_most_and_none_runs_twice(fresh, tmp_path):
-    values, began = kill_daemons(fresh, tmp_path / "log", 50_000, 50, random.Random(2))
+def test_fifty_kills_cost_a_task_each_at_most_and_none_runs_twice(fresh, log):
+    values, began = kill_daemons(fresh, log, 50_000, 50, random.Random(2))
     check(values, began, 50)
 
 

@@ -21,6 +21,7 @@ from mirai_py.bodies import is_shared, leased
 from mirai_py.errors import describe
 from mirai_py.evaluate import in_task, user_frames
 from mirai_py.frames import Status
+from mirai_py.interrupt import leave_child
 from mirai_py.map import Form, arguments
 from mirai_py.pages import PLAIN
 from mirai_py.streams import Stream, seed_generators
@@ -185,6 +186,8 @@ class Running:
                     value = call(item)
                 finally:
                     interrupt.running = None
+                    if interrupt.forked:
+                        leave_child()
                 if type(value) not in PLAIN and not pages.is_plain(value):
                     value = _Packed(*evaluator.pack(value))
                     at_once = value.status == Status.SHARED

@@ -28,8 +28,9 @@ from mirai_py.chunks import FLUSH_SECONDS, Running
 from mirai_py.custom import Custom
 from mirai_py.encryption import is_trust, trust_of
 from mirai_py.errors import MiraiException, MiraiTypeError, MiraiValueError
-from mirai_py.evaluate import Evaluator, Interrupt, is_traced
+from mirai_py.evaluate import Evaluator, is_traced
 from mirai_py.frames import Kind, Result, Status, TaskFlag
+from mirai_py.interrupt import Interrupt
 from mirai_py.lane import Lane
 from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
 from mirai_py.liveness import keep_alive, port_of
