@@ -1,5 +1,6 @@
 import concurrent.futures
 import pickle
+import traceback
 
 import pytest
 
@@ -16,6 +17,8 @@ def test_all_exceptions_have_one_base_and_the_builtin_one_beside():
         mirai_py.DaemonsNotSetError: RuntimeError,
         mirai_py.MiraiSerializationError: TypeError,
         mirai_py.MiraiLaunchError: RuntimeError,
+        mirai_py.MiraiTypeError: TypeError,
+        mirai_py.MiraiValueError: ValueError,
         mirai_py.MiraiTimeoutError: TimeoutError,
         mirai_py.MiraiConnectionError: ConnectionResetError,
         mirai_py.MiraiInterruptedError: Exception,
@@ -100,3 +103,35 @@ def test_interrupts_are_equal():
     assert MiraiInterrupt() == MiraiInterrupt()
     assert hash(MiraiInterrupt()) == hash(MiraiInterrupt())
     assert repr(MiraiInterrupt()) == "MiraiInterrupt"
+
+
+def test_where_it_is_raised_the_remote_traceback_is_printed(one):
+    def inner(x):
+        return x / 0
+
+    def outer(x):
+        return inner(x)
+
+    m = mirai_py.mirai(outer, 1, _compute=one)
+    with pytest.raises(ZeroDivisionError) as e:
+        m.result()
+    printed = "".join(traceback.format_exception(e.value))
+    assert "in outer\n" in printed
+    assert "in inner\n    return x / 0\n" in printed
+    assert printed.index("at the daemon") < printed.index("direct cause")
+    with pytest.raises(mirai_py.MiraiMapError) as e:
+        mirai_py.mirai_map([1], outer, _compute=one).collect(stop=True)
+    assert "in inner\n" in "".join(traceback.format_exception(e.value))
+
+
+def test_notes_can_be_added_to_an_error():
+    error = MiraiError("m", ("E",))
+    error.add_note("mine")
+    assert "".join(traceback.format_exception(error)).endswith("E: m\nmine\n")
+
+
+def test_a_syntax_error_shows_its_line(one):
+    error = mirai_py.mirai("x = 1\ny = (x +\n", _compute=one).collect()
+    assert error.condition_class[0] == "SyntaxError"
+    assert "line 2\n    y = (x +" in error.traceback
+    assert "ast.py" not in error.traceback

@@ -139,6 +139,7 @@ class MiraiError(MiraiException):
         self.exception = exception
         self.raw = raw
         self._attributes = attributes or {}
+        self._notes: list[str] | None = None
 
     @property
     def call(self) -> str | None:
@@ -151,7 +152,19 @@ class MiraiError(MiraiException):
         frames = "".join(traceback.format_list(list(self.stack_trace)))
         head = "Traceback (most recent call last, at the daemon):\n" if frames else ""
         notes = "".join(f"\n{note}" for note in self._attributes.get("__notes__") or ())
-        return f"{head}{frames}{self}{notes}"
+        return f"{head}{frames}{self._last_lines()}{notes}"
+
+    def _last_lines(self) -> str:
+        if not isinstance(self.exception, SyntaxError):
+            return str(self)
+        return "".join(traceback.format_exception_only(SyntaxError, self.exception)).rstrip()
+
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override]  # made when it is asked for
+        """What Python prints behind the message: the remote traceback, also where this is but a cause."""
+        if self._notes is None:
+            self._notes = [self.traceback] if self.stack_trace or self._attributes.get("__notes__") else []
+        return self._notes
 
     def __getattr__(self, name: str) -> Any:
         attributes = self.__dict__.get("_attributes", {})

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _HERE = str(Path(__file__).parent) + os.sep
-_LIBRARY = (_HERE, pickle.__file__)
+_LIBRARY = (_HERE, pickle.__file__, ast.__file__)
 # True while a task runs in this context: `on_daemon()`, and what must not be done from within a map.
 _in_task: ContextVar[str] = ContextVar("mirai_py_task", default="")
 
