@@ -151,15 +151,18 @@ class Running:
             send: sends the values of a chunk that takes long, before its end.
         """
         calls = _Calls(evaluator, *self.keys, self.base)
-        with in_task("map"), evaluator.cleaned() as clean:
-            return self._run(calls, evaluator, record, clean, limit, send)
+        evaluator.look_around()
+        with in_task("map"):
+            try:
+                return self._run(calls, evaluator, record, limit, send)
+            finally:
+                evaluator.clean()
 
     def _run(
         self,
         calls: _Calls,
         evaluator: Evaluator,
         record: Record | None,
-        clean: Callable[[], None],
         limit: float,
         send: Callable[[Parts], object],
     ) -> int:
@@ -199,7 +202,7 @@ class Running:
             number += 1
             now = perf_counter()
             if now - before > LONG_SECONDS:
-                clean()
+                evaluator.clean()
             self._now = now
             values.append(value)
             before = now

@@ -100,7 +100,7 @@ def _environ() -> dict[bytes, bytes]:
 
 
 def _handlers() -> list[Any]:
-    return [handler_of(number) for number in _SIGNALS]
+    return list(map(handler_of, _SIGNALS))
 
 
 def _directory() -> str | None:

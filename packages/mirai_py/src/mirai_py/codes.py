@@ -467,12 +467,12 @@ class CodeCache:
         Raises:
             MissingCodeError: it is not here.
         """
-        with self._lock:
-            body = self._bodies.get(key)
-            if body is None:
-                raise MissingCodeError(key)
-            self._bodies.move_to_end(key)
-            return body
+        bodies = self._bodies
+        try:
+            bodies.move_to_end(key)
+            return bodies[key]
+        except KeyError:  # not there, or just given up by another thread
+            raise MissingCodeError(key) from None
 
     def shared(self, key: bytes, make: Callable[[bytes], Any]) -> Any:
         """The one object made of a code, made now if it is not there."""

@@ -551,31 +551,33 @@ class Dispatcher:
         self._idle[peer.pipe] = peer
 
     def _finished(self, peer: Peer, frame: memoryview, leaving: int, count: int) -> None:
-        resolved = []
         rows = frames.parse_results(frame, count)
         with self._lock:
             peer.heard = monotonic()
+            came: list[tuple[Mirai, int, Buffer | None]] = []
             for number, status, seconds, body in rows:
-                value: Buffer | None = body
-                if status == Status.SHARED:
-                    value = self._leased(peer, body)
+                value = self._leased(peer, body) if status == Status.SHARED else body
                 task = peer.running.pop(number, None)
-                if task is None:
-                    continue
-                self._executing -= 1
-                self._forget(task)
-                self._pace.learn(task.codes[0].key, seconds)
-                if task.mirai.done():
-                    continue
-                if value is None:
-                    task.mirai._store_value(_gone(peer))
-                elif status == Status.SHARED:
-                    task.mirai._store(Status.OK, value)
-                else:
-                    task.mirai._store(status, value if len(value) > COPIED_BYTES else bytes(value))
-                resolved.append(task.mirai)
-            self._after_result(peer, leaving)
+                if task is not None:
+                    self._forget(task)
+                    self._pace.learn(task.codes[0].key, seconds)
+                    came.append((task.mirai, status, value))
+            self._executing -= len(came)
+            self._after_result(peer, leaving)  # so that the daemon goes on while these are stored
+            resolved = [mirai for mirai, status, value in came if self._store(peer, mirai, status, value)]
         self._announce(resolved)
+
+    def _store(self, peer: Peer, mirai: Mirai, status: int, value: Buffer | None) -> bool:
+        """Resolve a mirai with what came from a daemon; False if it was resolved before."""
+        if mirai.done():
+            return False
+        if value is None:
+            mirai._store_value(_gone(peer))
+        elif status == Status.SHARED:
+            mirai._store(Status.OK, value)
+        else:
+            mirai._store(status, value if len(value) > COPIED_BYTES else bytes(value))
+        return True
 
     def _leased(self, peer: Peer, body: memoryview) -> Reference | None:
         """A value in the memory of a daemon, for as long as it is used; None if that daemon is gone."""

@@ -14,7 +14,6 @@ import socket
 import sys
 import traceback
 import types
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,7 +29,7 @@ from mirai_py.shm import Lent
 from mirai_py.streams import Stream, own_drawing, seed_generators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from mirai_py.codes import CodeCache
     from mirai_py.custom import Custom
@@ -58,15 +57,21 @@ def in_map() -> bool:
     return _in_task.get() == "map"
 
 
-@contextmanager
-def in_task(what: str) -> Iterator[None]:
+class in_task(own_drawing):  # noqa: N801 - see there
     """Mark this context as one in which a task runs: "task", or "map" for an element of a map."""
-    token = _in_task.set(what)
-    try:
-        with own_drawing():
-            yield
-    finally:
-        _in_task.reset(token)
+
+    __slots__ = ("_token", "_what")
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._token = _in_task.set(self._what)
+
+    def __exit__(self, *_: object) -> None:
+        _in_task.reset(self._token)
+        super().__exit__()
 
 
 class Evaluator:
@@ -99,26 +104,24 @@ class Evaluator:
 
     def run(self, task: int, flags: int, body: Buffer) -> tuple[Status, Parts]:
         """Run a task and pack its outcome."""
-        everywhere = bool(flags & TaskFlag.EVERYWHERE)
+        everywhere = flags & TaskFlag.EVERYWHERE != 0
         if everywhere:
             self._around = None  # what it changes lasts
+        else:
+            self.look_around()
         with in_task("map" if flags & TaskFlag.MAP else "task"):
-            if everywhere:
-                return self._run(task, body, everywhere=True)
-            with self.cleaned():
-                return self._run(task, body, everywhere=False)
+            try:
+                return self._run(task, body, everywhere=everywhere)
+            finally:
+                self.clean()
 
-    @contextmanager
-    def cleaned(self) -> Iterator[Callable[[], None]]:
-        """Put back at the end what a task must not leave behind; gives a function that does so at once."""
+    def look_around(self) -> None:
+        """Before a task: take what it must not leave changed."""
         if self._cleanup and self._around is None:
             self._around = Surroundings.of(self.namespace)
-        try:
-            yield self._clean
-        finally:
-            self._clean()
 
-    def _clean(self) -> None:
+    def clean(self) -> None:
+        """After a task: put that back."""
         if self._around is not None:
             self._around.restore(self.namespace)
 

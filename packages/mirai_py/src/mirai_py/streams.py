@@ -156,14 +156,16 @@ def _drawing() -> Drawing:
     return _present.drawing
 
 
-@contextmanager
-def own_drawing() -> Iterator[None]:
+class own_drawing:  # noqa: N801 - used as a function, but one made for each task must cost little
     """Forget at the end what a task inside drew from."""
-    before = _present.drawing
-    try:
-        yield
-    finally:
-        _present.drawing = before
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = _present.drawing
+
+    def __exit__(self, *_: object) -> None:
+        _present.drawing = self._before
 
 
 def seed_daemon(stream: Stream) -> None:
