@@ -366,23 +366,6 @@ def test_a_stopped_daemon_is_gone_after_the_reset(fresh, ended):
     assert ended(pid, 0)
 
 
-def test_a_daemon_with_another_token_is_refused_and_ends(fresh, monkeypatch):
-    mirai_py.daemons(1, compute=fresh)
-    url = mirai_py.nextget("url", compute=fresh)
-    source = f"import mirai_py; mirai_py.daemon({url!r})"
-    done = subprocess.run(
-        [sys.executable, "-c", source],
-        env={**os.environ, "MIRAI_PY_TOKEN": "wrong"},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "refused this daemon: the token is wrong" in done.stderr
-    assert mirai_py.info(fresh)["cumulative"] == 1
-
-
 def test_a_daemon_does_not_trust_a_host_without_its_token():
     """Whoever listens at the address must not be able to send it a pickle."""
     from mirai_py import handshake

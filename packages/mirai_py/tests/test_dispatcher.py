@@ -373,20 +373,26 @@ def test_results_of_a_batch_may_come_in_parts(net):
     assert n.tasks(1) == [waiting.id]
 
 
-def test_what_a_silent_batch_has_not_begun_is_recalled_for_an_idle_daemon(net):
-    n = net(1)
-    mirais = batch_of(n, 3)
+def watch_for(n, kind):
+    """An event that is set once a frame of this kind has been sent."""
     sent = threading.Event()
     send = n.dispatcher._send
 
     def watch(pipe, parts):
         send(pipe, parts)
-        if frames.parse_head(parts[0])[0] == Kind.RECALL:
+        if frames.parse_head(parts[0])[0] == kind:
             sent.set()
 
     n.dispatcher._send = watch
+    return sent
+
+
+def test_what_a_silent_batch_has_not_begun_is_recalled_for_an_idle_daemon(net):
+    n = net(1)
+    mirais = batch_of(n, 3)
+    recalls = watch_for(n, Kind.RECALL)
     n.join(2)
-    assert sent.wait(10)
+    assert recalls.wait(10)
     count, frame = n.take(Kind.RECALL, 1)
     assert frames.parse_ids(frame, count) == tuple(m.id for m in mirais[1:])
     n.ack(1)
@@ -1099,17 +1105,9 @@ def test_what_a_chunk_has_not_begun_is_recalled_for_an_idle_daemon(net):
         values(n, 1, first, *items)
         first, items = chunk(n, 1)
     assert len(items) > 1
-    sent = threading.Event()
-    send = n.dispatcher._send
-
-    def watch(pipe, parts):
-        send(pipe, parts)
-        if frames.parse_head(parts[0])[0] == Kind.RECALL:
-            sent.set()
-
-    n.dispatcher._send = watch
+    recalls = watch_for(n, Kind.RECALL)
     n.join(2)
-    assert sent.wait(10)
+    assert recalls.wait(10)
     count, frame = n.take(Kind.RECALL, 1)
     assert frames.parse_ranges(frame, count) == [(first, first + len(items))]
     n.ack(1)
