@@ -1,7 +1,6 @@
-"""Tasks per second of a controller and of concurrent.futures: `python run.py [tasks] [rounds]`.
+"""Seconds that a controller and concurrent.futures take for trivial tasks: `python run.py [tasks] [rounds]`.
 
-Both have two workers that are up before the clock starts, and get the same trivial tasks one by one, in
-turns. The medians are printed; a ratio above 1 means that crew_py is faster.
+Both have two workers that are up before the clock starts, and get the same tasks one by one.
 """
 
 import statistics
@@ -10,8 +9,13 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from multiprocessing import get_context
+from pathlib import Path
 
 import crew_py
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for what all benchmarks have in common
+
+from rounds import measure, report
 
 WORKERS = 2
 
@@ -62,25 +66,27 @@ def warm(controller):
 
 
 def main(n=5000, rounds=5):
-    parts, maps, pools = [], [], []
+    parts = []
+
+    def push():
+        parts.append(pushed(controller, n))
+        return sum(parts[-1])
+
     with (
         crew_py.crew_controller_local(workers=WORKERS) as controller,
         ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool,
     ):
         warm(controller)
         submitted(pool, 100)
-        for _ in range(rounds):
-            parts.append(pushed(controller, n))
-            maps.append(mapped(controller, n))
-            pools.append(submitted(pool, n))
-    push, wait, collect = (statistics.median(part) for part in zip(*parts, strict=True))
-    total = statistics.median(sum(part) for part in parts)
-    mapping, peer = statistics.median(maps), statistics.median(pools)
-    print(f"{n} trivial tasks, {WORKERS} workers, medians of {rounds} rounds")
-    print(f"crew_py push      {total:6.2f} s  {n / total:8.0f} tasks/s  ratio {peer / total:5.2f}")
-    print(f"        (push {push:.2f} s, wait {wait:.2f} s, collect {collect:.2f} s)")
-    print(f"crew_py map       {mapping:6.2f} s  {n / mapping:8.0f} tasks/s  ratio {peer / mapping:5.2f}")
-    print(f"ProcessPoolExecutor {peer:4.2f} s  {n / peer:8.0f} tasks/s")
+        variants = {
+            "ProcessPoolExecutor": lambda: submitted(pool, n),
+            "crew_py push": push,
+            "crew_py map": lambda: mapped(controller, n),
+        }
+        found = measure(variants, rounds)
+    report(f"{n} trivial tasks, {WORKERS} workers", "s", found, "ProcessPoolExecutor", digits=2)
+    pushing, waiting, collecting = (statistics.median(part) for part in zip(*parts, strict=True))
+    print(f"of push: {pushing:.2f} s to push, {waiting:.2f} s to wait, {collecting:.2f} s to collect")
     print("R's crew took 0.97 s to walk, 1.58 s to wait and 0.20 s to collect 5000 tasks on two cores")
 
 

@@ -14,6 +14,10 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for what all benchmarks have in common
+
+from rounds import Bar, ratio
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 
@@ -61,9 +65,8 @@ def main() -> None:
                 f"nothing to do {nothing[-1]:.2f} s",
                 flush=True,
             )
-    ratio = statistics.median(a / w for a, w in zip(alone, workers, strict=True))
-    print(f"two workers are {ratio:.2f} x as fast as one process (bar: 1.6)")
-    print(f"a run that does nothing takes {statistics.median(nothing):.2f} s (bar: 2)")
+    print(Bar("one process, to two workers", ratio(alone, workers), 1.6))
+    print(Bar("seconds of a run that does nothing", statistics.median(nothing), 2, at_most=True))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,25 @@
 """HTTP requests between two processes: nngsock beside Python's http.client and http.server, and bare aiohttp.
 
-Variants take turns in short rounds, in random order; the ratio is the median over rounds of the ratio within
-a round. The first table changes the client, against one server of a few lines; the second one the server.
+The first table changes the client, against one server of a few lines; the second one the server.
 """
 
 import argparse
 import asyncio
 import contextlib
 import http.client
-import random
-import statistics
 import subprocess
 import sys
-import time
 import urllib.request
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
 
 import nngsock
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for what all benchmarks have in common
+
+from rounds import measure, report, seconds
 
 BODY = b"x" * 100
 # Answers whatever comes, so that the client's own time shows.
@@ -174,7 +175,7 @@ def main():
     loop = asyncio.new_event_loop()
     with contextlib.ExitStack() as stack:
         variants, close = clients(stack.enter_context(running(LEAN)), loop)
-        report("one request, by client", measure(variants, options.rounds, options.requests))
+        show("one request, by client", in_turns(variants, options.rounds, options.requests))
         close()
         servers = {
             "http.server": STANDARD,
@@ -183,29 +184,23 @@ def main():
             "nngsock, async def": NNGSOCK_ASYNC,
         }
         variants = {name: kept(stack.enter_context(running(code))) for name, code in servers.items()}
-        report("one request, by server", measure(variants, options.rounds, options.requests))
+        show("one request, by server", in_turns(variants, options.rounds, options.requests))
     loop.close()
 
 
-def measure(variants, rounds, requests):
+def show(title, times):
+    report(title, "µs", times, next(iter(times)), scale=1e6)
+
+
+def in_turns(variants, rounds, requests):
+    """Seconds a request of each variant in each round."""
     for run in variants.values():  # connect, warm up, and see that the answer is the answer
         if run(10) != BODY:
             raise AssertionError("the answer is another one")
-    times = {name: [] for name in variants}
-    for _ in range(rounds):
-        for name in random.sample(sorted(variants), len(variants)):
-            start = time.perf_counter()
-            variants[name](requests)
-            times[name].append((time.perf_counter() - start) / requests * 1e6)
-    return times
-
-
-def report(title, times):
-    base = next(iter(times))
-    print(f"{title:<38}{'µs, median':>12}{f'to {base}':>22}")
-    for name, found in times.items():
-        ratio = statistics.median(x / y for x, y in zip(found, times[base], strict=True))
-        print(f"{name:<38}{statistics.median(found):>12.1f}{ratio:>22.2f}")
+    timed = {
+        name: lambda run=run: seconds(lambda: run(requests)) / requests for name, run in variants.items()
+    }
+    return measure(timed, rounds)
 
 
 if __name__ == "__main__":

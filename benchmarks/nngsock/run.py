@@ -1,24 +1,24 @@
-"""nngsock beside raw pynng, over ipc between two processes: every bar in one run.
-
-Variants take turns in short rounds, in random order, so that what the machine does meanwhile meets all of
-them. A ratio is the median over rounds of the ratio within a round; a bar is on that ratio.
-"""
+"""nngsock beside raw pynng, over ipc between two processes: every bar in one run."""
 
 import argparse
 import asyncio
 import os
-import random
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pynng
 from pynng import ffi, lib
 
 import nngsock
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for what all benchmarks have in common
+
+from rounds import Bar, measure, ratio, report
 
 PAYLOAD = b"x" * 100
 SMALL = len(PAYLOAD)
@@ -194,41 +194,27 @@ def import_times(rounds):
     return {name: found[1:] for name, found in times.items()}  # the first round may compile
 
 
-def measure(variants, rounds):
+def in_turns(variants, rounds):
     """Seconds per operation of each variant in each round; (function, operations in a round) by name."""
-    for run, n in variants.values():
-        run(min(n, 2 * IN_FLIGHT))
-    times = {name: [] for name in variants}
-    for _ in range(rounds):
-        for name in random.sample(sorted(variants), len(variants)):
-            run, n = variants[name]
+
+    def each(name, run, n):
+        def measured():
             start = time.perf_counter()
             received = run(n)
-            times[name].append((time.perf_counter() - start) / n)
+            spent = time.perf_counter() - start
             if len(received) not in {len(PAYLOAD), BIG}:
                 raise AssertionError(f"{name} received {len(received)} bytes")
-    return times
+            return spent / n
 
+        return measured
 
-def ratio(found, base):
-    return statistics.median(x / y for x, y in zip(found, base, strict=True))
-
-
-def report(title, times, unit, base):
-    scale, name_of_unit = unit
-    print(f"\n{title:<42}{name_of_unit:>14}{'to the first':>14}")
-    for name, found in times.items():
-        print(f"{name:<42}{statistics.median(found) * scale:>14.1f}{ratio(found, times[base]):>14.2f}")
-
-
-def judge(text, value, bar, *, at_most=True):
-    kept = value <= bar if at_most else value >= bar
-    bound = "at most" if at_most else "at least"
-    print(f"  {'kept  ' if kept else 'MISSED'} {text}: {value:.2f} ({bound} {bar})")
+    for run, n in variants.values():
+        run(min(n, 2 * IN_FLIGHT))
+    return measure({name: each(name, *variant) for name, variant in variants.items()}, rounds)
 
 
 def round_trips(bare, theirs, ours, run, options):
-    times = measure(
+    times = in_turns(
         {
             "pynng send, recv": (theirs.round_trips, options.trips),
             "pynng asend, arecv": (lambda n: run(theirs.awaited(n)), options.trips),
@@ -238,16 +224,16 @@ def round_trips(bare, theirs, ours, run, options):
         },
         options.rounds,
     )
-    report("round trip of 100 bytes", times, (1e6, "µs"), "pynng send, recv")
+    report("round trip of 100 bytes", "µs", times, "pynng send, recv", scale=1e6)
     ours_blocking, ours_awaited = times["nngsock send, recv"], times["nngsock await"]
-    judge("blocking, to pynng's", ratio(ours_blocking, times["pynng send, recv"]), 1.10)
-    judge("awaited, to blocking", ratio(ours_awaited, ours_blocking), 1.40)
-    judge("awaited, to pynng's", ratio(ours_awaited, times["pynng asend, arecv"]), 1.00)
+    print(Bar("blocking, to pynng's", ratio(ours_blocking, times["pynng send, recv"]), 1.10, at_most=True))
+    print(Bar("awaited, to blocking", ratio(ours_awaited, ours_blocking), 1.40, at_most=True))
+    print(Bar("awaited, to pynng's", ratio(ours_awaited, times["pynng asend, arecv"]), 1.00, at_most=True))
 
 
 def one_way(theirs, ours, run, options):
     n = options.messages
-    times = measure(
+    times = in_turns(
         {
             "pynng recv": (theirs.receive, n),
             "pynng arecv": (lambda n: run(theirs.receive_awaited(n)), n),
@@ -257,16 +243,16 @@ def one_way(theirs, ours, run, options):
         },
         options.rounds,
     )
-    report("one way, 100 bytes, time per message", times, (1e6, "µs"), "pynng recv")
+    report("one way, 100 bytes, time per message", "µs", times, "pynng recv", scale=1e6)
     in_flight = times[f"nngsock {IN_FLIGHT} in flight"]
-    judge("messages/s in flight, to pynng's recv", ratio(times["pynng recv"], in_flight), 1.5, at_most=False)
-    judge("messages/s in flight, to pynng's arecv", ratio(times["pynng arecv"], in_flight), 3, at_most=False)
+    print(Bar("messages/s in flight, to pynng's recv", ratio(times["pynng recv"], in_flight), 1.5))
+    print(Bar("messages/s in flight, to pynng's arecv", ratio(times["pynng arecv"], in_flight), 3))
     awaited = times["nngsock await one by one"]
-    judge("messages/s awaited, to pynng's arecv", ratio(times["pynng arecv"], awaited), 1.5, at_most=False)
+    print(Bar("messages/s awaited, to pynng's arecv", ratio(times["pynng arecv"], awaited), 1.5))
 
 
 def big_messages(theirs, ours, options):
-    times = measure(
+    times = in_turns(
         {
             "pynng recv": (lambda n: theirs.receive(n, BIG), 1),
             "nngsock recv, buffer": (lambda n: ours.receive(n, BIG, "buffer"), 1),
@@ -274,15 +260,16 @@ def big_messages(theirs, ours, options):
         },
         max(options.rounds // 2, 3),
     )
-    report("100 MB", times, (1e3, "ms"), "pynng recv")
-    judge("buffer, to pynng's", ratio(times["nngsock recv, buffer"], times["pynng recv"]), 0.8)
+    report("100 MB", "ms", times, "pynng recv", scale=1e3)
+    buffer = ratio(times["nngsock recv, buffer"], times["pynng recv"])
+    print(Bar("buffer, to pynng's", buffer, 0.8, at_most=True))
 
 
 def imports(options):
     times = import_times(options.rounds)
-    report("import, processor time", times, (1e3, "ms"), "pynng")
+    report("import, processor time", "ms", times, "pynng", scale=1e3)
     more = statistics.median(x - y for x, y in zip(times["nngsock"], times["pynng"], strict=True))
-    judge("ms more than pynng", more * 1e3, 20)
+    print(Bar("ms more than pynng", more * 1e3, 20, at_most=True))
 
 
 def main():
