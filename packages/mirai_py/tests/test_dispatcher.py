@@ -10,14 +10,14 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from mirai_py import dispatcher as dispatching
-from mirai_py import frames, handshake, pace, pages, serial
+from mirai_py import frames, handshake, pages, serial
 from mirai_py.codes import Code
+from mirai_py.dispatch import admission, pace, schedule
+from mirai_py.dispatch.peers import LocalProcess
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.frames import Kind, Result, Status, TaskFlag
 from mirai_py.handles import stop_mirai
 from mirai_py.lane import Lane
-from mirai_py.peers import LocalProcess
 from mirai_py.streams import Streams
 
 TOKEN = "token"
@@ -35,8 +35,8 @@ class Net:
         self.changes = 0
         self.local = {}
         self.dispatcher = Dispatcher(
-            send=lambda pipe, parts: self.sent.append((pipe, memoryview(b"".join(parts)))),
-            cut=self.cuts.append,
+            send=self._sends,
+            cut=self._cuts,
             token=TOKEN,
             streams=options.pop("streams", Streams(None)),
             settings={},
@@ -44,6 +44,19 @@ class Net:
             on_change=self._changed,
             **options,
         )
+
+    def send(self, pipe, parts):
+        """What the socket does; a test may put something else in its place."""
+        self.sent.append((pipe, memoryview(b"".join(parts))))
+
+    def cut(self, pipe):
+        self.cuts.append(pipe)
+
+    def _sends(self, pipe, parts):
+        self.send(pipe, parts)
+
+    def _cuts(self, pipe):
+        self.cut(pipe)
 
     def _changed(self):
         self.changes += 1
@@ -192,10 +205,10 @@ def test_a_daemon_that_sends_garbage_is_cut_off(net, garbage):
 
 
 def test_a_peer_that_says_nothing_is_cut_off(net, monkeypatch):
-    monkeypatch.setattr(dispatching, "HANDSHAKE_SECONDS", 0.01)
+    monkeypatch.setattr(admission, "HANDSHAKE_SECONDS", 0.01)
     n = net()
     cut = threading.Event()
-    n.dispatcher._cut = lambda _: cut.set()
+    n.cut = lambda _: cut.set()
     n.dispatcher.joined(1)
     assert cut.wait(10)
 
@@ -271,7 +284,7 @@ def test_code_travels_once_to_each_daemon(net):
     n = net(1)
     n.submit(F)
     assert n.codes(1) == [F.key]
-    n.answer(1, *n.dispatcher._tasks)
+    n.answer(1, *n.dispatcher._board.tasks)
     n.submit(F)
     assert n.codes(1) == []
     n.join(2)
@@ -289,7 +302,7 @@ def test_a_daemon_that_dropped_a_code_gets_it_again(net):
 
 def test_a_task_that_is_too_large_for_a_batch_keeps_its_parts(net):
     n = net(1)
-    large = bytes(dispatching.MAX_BATCHED_BYTES + 1)
+    large = bytes(schedule.MAX_BATCHED_BYTES + 1)
     n.submit(body=[b"small", large])
     count, frame = n.take(Kind.TASK)
     ((_, _, body),) = frames.parse_tasks(frame, count)[1]
@@ -376,14 +389,14 @@ def test_results_of_a_batch_may_come_in_parts(net):
 def watch_for(n, kind):
     """An event that is set once a frame of this kind has been sent."""
     sent = threading.Event()
-    send = n.dispatcher._send
+    send = n.send
 
     def watch(pipe, parts):
         send(pipe, parts)
         if frames.parse_head(parts[0])[0] == kind:
             sent.set()
 
-    n.dispatcher._send = watch
+    n.send = watch
     return sent
 
 
@@ -510,9 +523,9 @@ def test_the_clock_of_a_timeout_runs_while_a_task_waits(net):
 def test_a_result_takes_back_the_alarm(net):
     n = net(1)
     mirai = n.submit(timeout=3600)
-    alarms = [a for a in dispatching.timer._alarms if a.call is not None]
+    alarms = [a for a in admission.timer._alarms if a.call is not None]
     n.answer(1, mirai.id)
-    assert len([a for a in dispatching.timer._alarms if a.call is not None]) == len(alarms) - 1
+    assert len([a for a in admission.timer._alarms if a.call is not None]) == len(alarms) - 1
 
 
 # -- everywhere
@@ -544,7 +557,7 @@ def test_everywhere_holds_up_later_tasks_until_each_daemon_has_been_given_it(net
     n = net(1, 2)
     busy = n.submit()
     (task,) = n.tasks(1) or n.tasks(2)
-    pipe = 1 if n.dispatcher._peers[1].running else 2
+    pipe = 1 if n.dispatcher._board.peers[1].running else 2
     other = 3 - pipe
     found = everywhere(n)
     later = n.submit()
@@ -677,7 +690,7 @@ def test_what_everywhere_meant_for_a_daemon_that_leaves_is_for_no_other(net):
 def test_an_everywhere_that_waits_for_daemons_is_warned_of(net, caplog, monkeypatch):
     n = net()
     everywhere(n, 3)
-    (barrier,) = n.dispatcher._queue
+    (barrier,) = n.dispatcher._board.queue
     with caplog.at_level(logging.WARNING, "mirai_py"):
         n.dispatcher._warn_of(barrier, 3)
     assert "waits for 3 more daemon(s) to connect (of 3)" in caplog.text
@@ -725,7 +738,7 @@ def test_the_last_result_and_the_leave_come_together(net):
 def test_stop_daemons_orders_idle_ones_first_and_busy_ones_after_their_task(net):
     n = net(1, 2)
     busy = n.submit()
-    pipe = 1 if n.dispatcher._peers[1].running else 2
+    pipe = 1 if n.dispatcher._board.peers[1].running else 2
     assert n.tasks(pipe) == [busy.id]
     assert n.dispatcher.dismiss(1) == 1
     assert n.kinds(3 - pipe)[-1] is Kind.EXIT
@@ -1170,7 +1183,7 @@ def test_an_empty_map_is_over(net):
 def test_each_resolved_element_is_counted_once(net):
     n = net(1)
     told = []
-    n.dispatcher.on_resolved = told.append
+    n.dispatcher.watch_resolved(told.append)
     outcomes = mapped(n, 3)
     outcomes.mirai(2).cancel()
     values(n, 1, outcomes.first, 0)
@@ -1214,7 +1227,7 @@ def test_results_that_come_after_the_close_change_nothing(net):
 def test_each_resolved_mirai_is_told_of_once(net):
     n = net(1)
     told = []
-    n.dispatcher.on_resolved = told.append
+    n.dispatcher.watch_resolved(told.append)
     mirais = batch_of(n, 2)
     assert sum(told) == 2  # from batch_of itself
     n.answer(1, *(m.id for m in mirais))
@@ -1248,7 +1261,7 @@ def test_counts_stay_right_through_many_random_events(net):
             rng.choice(mirais).cancel()
         elif choice < 0.97:
             pipe = rng.choice(pipes)
-            running = list(n.dispatcher._peers[pipe].running)
+            running = list(n.dispatcher._board.peers[pipe].running)
             if running:
                 n.answer(pipe, *running[: rng.randint(1, len(running))])
         elif choice < 0.985:
@@ -1259,40 +1272,40 @@ def test_counts_stay_right_through_many_random_events(net):
         else:
             mirais += everywhere(n)
         for pipe in pipes:
-            if n.dispatcher._peers[pipe].control_sent:
+            if n.dispatcher._board.peers[pipe].control_sent:
                 n.ack(pipe)
-    while any(peer.running for peer in n.dispatcher._peers.values()):
+    while any(peer.running for peer in n.dispatcher._board.peers.values()):
         for pipe in pipes:
-            n.answer(pipe, *n.dispatcher._peers[pipe].running)
+            n.answer(pipe, *n.dispatcher._board.peers[pipe].running)
             n.ack(pipe)
     assert all(m.done() for m in mirais)
     assert n.counts[2:] == (0, 0, len(mirais))
-    assert not n.dispatcher._tasks
-    assert set(n.dispatcher._idle) == set(pipes)
+    assert not n.dispatcher._board.tasks
+    assert set(n.dispatcher._board.idle) == set(pipes)
 
 
 def test_what_is_known_of_daemons_stays_bounded(net, monkeypatch):
-    from mirai_py import peers
+    from mirai_py.dispatch import peers
 
     monkeypatch.setattr(peers, "_MAX_KNOWN", 10)
     n = net(1)
     for i in range(50):
         n.teach(1, Code.of(b"V", b"%d" % i, "f"))
-    assert len(n.dispatcher._peers[1].known) <= 10
+    assert len(n.dispatcher._board.peers[1].known) <= 10
 
 
 def test_ctrl_c_in_the_middle_of_a_step_comes_after_it(net):
     n = net(1)
-    send = n.dispatcher._send
+    send = n.send
 
     def interrupted_send(pipe, parts):
         signal.raise_signal(signal.SIGINT)
         send(pipe, parts)
 
-    n.dispatcher._send = interrupted_send
+    n.send = interrupted_send
     with pytest.raises(KeyboardInterrupt):
         n.submit()
-    n.dispatcher._send = send
+    n.send = send
     assert n.counts == (1, 1, 0, 1, 0)
     (task,) = n.tasks(1)
     n.answer(1, task)
@@ -1307,7 +1320,7 @@ def test_two_threads_that_end_the_same_task_resolve_it_once(net):
         mirai = n.submit()
         (task,) = n.tasks(1)
         told = []
-        n.dispatcher.on_resolved = told.append
+        n.dispatcher.watch_resolved(told.append)
         start = threading.Barrier(2)
 
         def cancel(mirai=mirai, start=start):

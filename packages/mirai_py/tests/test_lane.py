@@ -115,7 +115,7 @@ def test_a_daemon_that_comes_back_is_served_through_the_connection(fresh, by_con
     mirai_py.launch_local(1, autoexit=False, compute=fresh)
     pid = mirai("import os; os.getpid()", _compute=fresh).collect()
     profile = mirai_py.profiles.find_profile(fresh)
-    (pipe,) = profile.engine._peers
+    (pipe,) = profile.engine._board.peers
     assert Kind.TASK not in by_connection
     with profile.changed:
         profile.host.cut(pipe)

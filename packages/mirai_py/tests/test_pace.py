@@ -1,7 +1,7 @@
 import math
 
-from mirai_py import pace
-from mirai_py.pace import Pace
+from mirai_py.dispatch import pace
+from mirai_py.dispatch.pace import Pace
 
 
 def test_nothing_is_expected_of_what_was_never_seen():

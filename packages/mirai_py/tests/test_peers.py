@@ -1,6 +1,6 @@
-from mirai_py import peers
 from mirai_py.codes import code_of
-from mirai_py.peers import Peer
+from mirai_py.dispatch import peers
+from mirai_py.dispatch.peers import Peer
 
 
 def test_a_daemon_lacks_a_code_once():

@@ -56,7 +56,7 @@ def posix(memory_of_kind, fresh):
     """The name of a profile with two daemons that share such memory with this process."""
     memory_of_kind("posix")
     mirai_py.daemons(2, compute=fresh)
-    assert all(peer.shares for peer in mirai_py.profiles.find_profile(fresh).engine._peers.values())
+    assert all(peer.shares for peer in mirai_py.profiles.find_profile(fresh).engine._board.peers.values())
     yield fresh
     mirai_py.daemons(0, compute=fresh)
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 import mirai_py
-from mirai_py.room import Room
+from mirai_py.dispatch.room import Room
 
 SIZE = 40_000
 PAYLOAD = bytes(SIZE)

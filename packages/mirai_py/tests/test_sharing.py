@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 
 def peers(compute):
-    return list(mirai_py.profiles.find_profile(compute).engine._peers.values())
+    return list(mirai_py.profiles.find_profile(compute).engine._board.peers.values())
 
 
 def eventually(true):

@@ -8,12 +8,13 @@ when that daemon is lost. The socket, the frames and the handshake are the dispa
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from mirai_py.dispatch.peers import Barrier, Peer, PeerState, Replay, Task
+from mirai_py.dispatch.schedule import Schedule
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.frames import TaskFlag
 from mirai_py.handles import Mirai
-from mirai_py.peers import Barrier, Peer, PeerState, Replay, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,11 +24,56 @@ if TYPE_CHECKING:
     from nngsock import ErrorValue
 
 
-class Direct(Dispatcher):
-    """A queue for each daemon of one compute profile; what comes before any daemon waits in the base's."""
+class RoundRobin(Schedule):
+    """Binds each task to the daemon whose turn it is; what comes before any daemon waits in the queue.
+
+    Attributes:
+        turn: how many tasks were bound since the round began.
+    """
 
     binds = True
-    _turn = 0
+    turn = 0
+
+    def takers(self) -> list[Peer]:
+        """The daemons that are given tasks."""
+        return [
+            peer
+            for peer in self._board.peers.values()
+            if peer.state in (PeerState.IDLE, PeerState.BUSY) and not peer.ordered_out
+        ]
+
+    def enqueue(self, tasks: Sequence[Task]) -> None:
+        """Bind tasks, if there is a daemon."""
+        takers = self.takers()
+        if not takers:
+            self._board.queue.extend(tasks)
+        for task in tasks if takers else ():
+            takers[self.turn % len(takers)].bound.append(task)
+            self.turn += 1
+
+    def release_bound(self, peer: Peer) -> None:
+        """Bind to others what was bound to a daemon that leaves."""
+        tasks = list(peer.bound)
+        peer.bound.clear()
+        self.enqueue(tasks)
+
+    def pump(self) -> None:
+        """Bind what waits, and hand the idle daemons what is theirs."""
+        board = self._board
+        if board.queue and self.takers():
+            waiting = [task for task in board.queue if isinstance(task, Task)]
+            board.queue.clear()
+            self.enqueue(waiting)
+        for peer in [peer for peer in board.idle.values() if peer.bound]:
+            del board.idle[peer.pipe]
+            self.assign(peer, self._take(peer, peer.bound, 1))
+
+
+class Direct(Dispatcher):
+    """A queue for each daemon of one compute profile."""
+
+    _scheduling: ClassVar[type[Schedule]] = RoundRobin
+    _schedule: RoundRobin
 
     def everywhere(
         self,
@@ -37,63 +83,35 @@ class Direct(Dispatcher):
         replay: Callable[[Mirai], object] | None = None,
     ) -> list[Mirai]:
         """Bind one task to each daemon, and go on round-robin if `at_least` is more."""
-        with self._lock:
-            number = max(at_least, len(self._takers()), 1)
+        with self._board.lock:
+            number = max(at_least, len(self._schedule.takers()), 1)
             tasks = [
                 self._task(Mirai(self.stop, self.inbox), codes, body, TaskFlag.EVERYWHERE)
                 for _ in range(number)
             ]
             if replay is not None:
                 self._replays.append(Replay(codes, body, Barrier(deque(), set()), replay))
-            self._tasks.update((task.id, task) for task in tasks)
-            self._awaiting += number
-            self._turn = 0
-            self._enqueue(tasks)
-            self._pump()
+            self._board.tasks.update((task.id, task) for task in tasks)
+            self._board.awaiting += number
+            self._schedule.turn = 0
+            self._schedule.enqueue(tasks)
+            self._schedule.pump()
         return [task.mirai for task in tasks]
-
-    def _takers(self) -> list[Peer]:
-        return [
-            peer
-            for peer in self._peers.values()
-            if peer.state in (PeerState.IDLE, PeerState.BUSY) and not peer.ordered_out
-        ]
-
-    def _enqueue(self, tasks: Sequence[Task]) -> None:
-        takers = self._takers()
-        if not takers:
-            self._queue.extend(tasks)
-        for task in tasks if takers else ():
-            takers[self._turn % len(takers)].bound.append(task)
-            self._turn += 1
-
-    def _release_bound(self, peer: Peer) -> None:
-        tasks = list(peer.bound)
-        peer.bound.clear()
-        self._enqueue(tasks)
 
     def _end_early(self, mirai: Mirai, value: ErrorValue, *, only_waiting: bool = False) -> bool:
         """Its value is this; once bound it runs all the same, and was not stopped."""
-        with self._lock:
-            task = self._tasks.get(mirai._key)
+        board = self._board
+        with board.lock:
+            task = board.tasks.get(mirai._key)
             if task is None or mirai.done():
                 return False
-            is_free = task in self._queue
+            is_free = task in board.queue
             if only_waiting and not is_free:
                 return False
             mirai._store_value(value)
             if is_free:
-                self._queue.remove(task)
-                self._awaiting -= 1
-                self._forget(task)
-        self._announce([mirai])
+                board.queue.remove(task)
+                board.awaiting -= 1
+                board.forget(task)
+        board.announce([mirai])
         return is_free
-
-    def _pump(self) -> None:
-        if self._queue and self._takers():
-            waiting = [task for task in self._queue if isinstance(task, Task)]
-            self._queue.clear()
-            self._enqueue(waiting)
-        for peer in [peer for peer in self._idle.values() if peer.bound]:
-            del self._idle[peer.pipe]
-            self._assign(peer, self._take(peer, peer.bound, 1))

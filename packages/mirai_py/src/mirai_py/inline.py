@@ -7,12 +7,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mirai_py.codes import current_cache
+from mirai_py.dispatch.peers import Counts
+from mirai_py.dispatch.room import Room
 from mirai_py.errors import TIMED_OUT
 from mirai_py.evaluate import Evaluator
 from mirai_py.frames import Parts, TaskFlag
 from mirai_py.handles import Mirai
-from mirai_py.peers import Counts
-from mirai_py.room import Room
 from mirai_py.streams import kept_generators
 from nngsock import ErrorValue
 
@@ -28,7 +28,7 @@ class Inline:
 
     def __init__(self, streams: Streams) -> None:
         self.streams = streams
-        self.on_resolved: Callable[[int], None] | None = None
+        self._on_resolved: Callable[[int], None] | None = None
         self.room = Room()  # nothing ever waits
         self._names: dict[str, Any] = {}
         self._evaluator = Evaluator(current_cache, self._names)
@@ -56,9 +56,13 @@ class Inline:
             mirai._resolve_value(ErrorValue(TIMED_OUT, {"timeout": round(timeout * 1000)}))
         else:
             mirai._store(status, b"".join(parts))
-        if self.on_resolved is not None:
-            self.on_resolved(1)
+        if self._on_resolved is not None:
+            self._on_resolved(1)
         return mirai
+
+    def watch_resolved(self, on_resolved: Callable[[int], None]) -> None:
+        """Have this called with the number of mirais that were resolved."""
+        self._on_resolved = on_resolved
 
     def await_room(self) -> None:
         """There always is."""

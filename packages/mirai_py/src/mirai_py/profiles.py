@@ -23,6 +23,8 @@ from mirai_py.addresses import dialable, warn_of_plain
 from mirai_py.arguments import flag, is_number, whole_number
 from mirai_py.custom import custom_of
 from mirai_py.direct import Direct
+from mirai_py.dispatch.peers import LocalProcess
+from mirai_py.dispatch.room import MEGABYTE
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.encryption import Encryption, encryption_of
 from mirai_py.errors import (
@@ -39,8 +41,6 @@ from mirai_py.inline import Inline
 from mirai_py.launch import LocalDaemon, start_local, start_process
 from mirai_py.launchers import RemoteConfig, Target
 from mirai_py.lifetime import check_process, claim_process, is_forked
-from mirai_py.peers import LocalProcess
-from mirai_py.room import MEGABYTE
 from mirai_py.streams import Stream, Streams
 from mirai_py.worker import OPTIONS, check_options
 
@@ -223,7 +223,7 @@ class Profile:
                     for _ in range(number):
                         cv.signal()
 
-                self.engine.on_resolved = signal
+                self.engine.watch_resolved(signal)
             return self._cv
 
 
