@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import mirai_py
 from mirai_py.cleanup import Surroundings
 
 
@@ -95,3 +96,39 @@ def test_signal_handlers_are_put_back(taken):
     signal.signal(signal.SIGUSR1, lambda *_: None)
     around.restore(names)
     assert signal.getsignal(signal.SIGUSR1) is before
+
+
+def test_an_alarm_that_a_task_left_behind_ends_no_other(one):
+    pid = mirai_py.mirai("import os; os.getpid()", _compute=one).collect()
+    mirai_py.mirai("import signal; signal.setitimer(signal.ITIMER_REAL, 0.05)", _compute=one).call()
+    assert mirai_py.mirai("import os, time; time.sleep(0.2); os.getpid()", _compute=one).collect() == pid
+
+
+def test_an_alarm_of_a_tasks_own_does_what_it_says(one):
+    source = """
+import signal
+def late(number, frame):
+    raise TimeoutError("too late")
+signal.signal(signal.SIGALRM, late)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+signal.pause()
+"""
+    assert str(mirai_py.mirai(source, _compute=one).collect()) == "TimeoutError: too late"
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["task", "map"])
+def test_context_variables_that_a_task_sets_are_forgotten_those_of_everywhere_stay(fresh, many):
+    mirai_py.daemons(1, compute=fresh)
+    source = "import contextvars; var = contextvars.ContextVar('var'); var.set('of everywhere')"
+    mirai_py.everywhere(source, _compute=fresh).collect()
+
+    def change(_):
+        before = var.get()  # noqa: F821 - made by everywhere
+        var.set("of a task")  # noqa: F821
+        return before
+
+    for _ in range(3):
+        if many:
+            assert mirai_py.mirai_map([0], change, _compute=fresh).collect() == ["of everywhere"]
+        else:
+            assert mirai_py.mirai(change, 0, _compute=fresh).collect() == "of everywhere"

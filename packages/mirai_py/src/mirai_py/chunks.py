@@ -154,7 +154,7 @@ class Running:
         evaluator.look_around()
         with in_task("map"):
             try:
-                return self._run(calls, evaluator, record, limit, send)
+                return evaluator.apart(self._run, calls, evaluator, record, limit, send)
             finally:
                 evaluator.clean()
 

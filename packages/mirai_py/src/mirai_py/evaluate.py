@@ -14,9 +14,9 @@ import socket
 import sys
 import traceback
 import types
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mirai_py import codes, serial
 from mirai_py.bodies import Reference
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mirai_py.custom import Custom
     from mirai_py.frames import Buffer, Parts
 
+P = ParamSpec("P")
 T = TypeVar("T")
 _HERE = str(Path(__file__).parent) + os.sep
 _LIBRARY = (_HERE, pickle.__file__, ast.__file__)
@@ -111,9 +112,20 @@ class Evaluator:
             self.look_around()
         with in_task("map" if flags & TaskFlag.MAP else "task"):
             try:
-                return self._run(task, body, everywhere=everywhere)
+                if everywhere:
+                    return self._run(task, body, everywhere)
+                return self.apart(self._run, task, body, everywhere)
             finally:
                 self.clean()
+
+    def apart(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make a call; context variables that it sets are forgotten, where a task must leave nothing behind.
+
+        Such is numpy's treatment of floating-point errors.
+        """
+        if not self._cleanup:
+            return call(*args, **kwargs)
+        return copy_context().run(call, *args, **kwargs)
 
     def look_around(self) -> None:
         """Before a task: take what it must not leave changed."""
@@ -125,7 +137,7 @@ class Evaluator:
         if self._around is not None:
             self._around.restore(self.namespace)
 
-    def _run(self, task: int, body: Buffer, *, everywhere: bool) -> tuple[Status, Parts]:
+    def _run(self, task: int, body: Buffer, everywhere: bool) -> tuple[Status, Parts]:
         interrupt = self.interrupt
         try:
             call, args, kwargs, extras = self._read(body)

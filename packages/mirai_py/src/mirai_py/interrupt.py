@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # A signal that nobody uses, which by default does nothing.
 NUDGE = getattr(signal, "SIGURG", signal.SIGINT)
 NUDGE_SECONDS = 0.005
+ALARM = getattr(signal, "SIGALRM", NUDGE)
 MAX_NUDGE_SECONDS = 1.0
 
 
@@ -52,10 +53,10 @@ class Interrupt:
     def install(self) -> None:
         """Take over the signals, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():
-            self._before = [
-                (signal.SIGINT, signal.signal(signal.SIGINT, self._handle)),
-                (NUDGE, signal.signal(NUDGE, _ignore)),
-            ]
+            handlers = {signal.SIGINT: self._handle, NUDGE: _ignore}
+            if signal.getsignal(ALARM) is signal.SIG_DFL:
+                handlers[ALARM] = _ignore  # one that a task has set and left behind must not end another
+            self._before = [(number, signal.signal(number, handler)) for number, handler in handlers.items()]
             self._installed = True
         _serving.add(self)
 
@@ -122,7 +123,7 @@ class Interrupt:
 
 
 def _ignore(_number: int, _frame: object) -> None:
-    """Handle a signal that is only meant to end a system call."""
+    """Handle a signal that is only meant to end a system call, or means nobody any more."""
 
 
 # Those of the daemons in this process.
