@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import select
 import shutil
 import tempfile
@@ -85,12 +86,12 @@ def command_line(pid: int) -> str:
 
 
 def shared_memory(pids: set[int]) -> set[str]:
-    """Segments in /dev/shm whose name carries one of the pids."""
+    """Segments in /dev/shm whose name carries one of the pids, as a part of its own: others are random."""
     folder = Path("/dev/shm")  # noqa: S108 - listed, not written
     if not folder.is_dir():
         return set()
     marks = {str(pid) for pid in pids}
-    return {name for name in os.listdir(folder) if any(mark in name for mark in marks)}
+    return {name for name in os.listdir(folder) if not marks.isdisjoint(re.split(r"[^0-9A-Za-z]+", name))}
 
 
 def temporary_files() -> set[str]:
