@@ -416,7 +416,7 @@ def test_a_host_that_ends_however_leaves_nothing_and_ran_nothing_twice(host, log
     assert all(ended(pid) for pid in pids)
     assert set(log.began().values()) == {1}
     names = {f"mirai_py-{pid}-" for pid in [process.pid, *pids]}
-    segments = Path("/dev/shm")  # noqa: S108 - looked at
+    segments = Path("/dev/shm")
     assert not [p for p in segments.glob("mirai_py-*") if p.name.startswith(tuple(names))]
 
 

@@ -1,1 +1,1 @@
-"""The parts of the dispatcher: its board, who gets what next, what comes back, what is lost, who is let in."""
+"""The parts of the dispatcher: its board, who gets what next, what comes back, what is lost, who may come."""
