@@ -569,6 +569,7 @@ def test_ctrl_c_during_the_start_tears_down_what_was_started(host):
     source = """
     import mirai_py, sys
     from mirai_py import profiles
+    mirai_py.launch.daemon_source = lambda *_: "import time; time.sleep(600)"  # it never connects
     launch = profiles.Profile.launch
     def watched(self, n, options):
         new = launch(self, n, options)
@@ -581,13 +582,12 @@ def test_ctrl_c_during_the_start_tears_down_what_was_started(host):
         print("interrupted", mirai_py.daemons_set(), flush=True)
     sys.stdin.read()
     """
-    process = host(source.replace("launch(self, n, options)", "launch(self, n, options)", 1))
+    process = host(source)
     pids = [int(pid) for pid in process.stdout.readline().split()]
+    assert len(pids) == 2
     process.send_signal(signal.SIGINT)
-    answer = process.stdout.readline()
-    if answer:  # else the daemons were faster than the signal
-        assert answer == "interrupted False\n"
-        assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert process.stdout.readline() == "interrupted False\n"
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def test_a_forked_child_is_refused_and_leaves_the_daemons_alone(host):

@@ -332,6 +332,25 @@ def test_a_daemon_that_cannot_start_is_an_error_with_its_last_words(fresh, monke
     assert not mirai_py.daemons_set(fresh)
 
 
+@pytest.mark.parametrize("dispatcher", [True, False])
+def test_a_start_that_takes_its_time_says_so(fresh, gate, monkeypatch, dispatcher):
+    noted = []
+
+    class Stderr:
+        def write(self, text):
+            noted.append(text)
+            gate.open(2)  # now the daemons may go on
+
+    source = mirai_py.launch.daemon_source
+    held = f"open('{gate.argument}/go', 'rb', buffering=0).read(1); "
+    monkeypatch.setattr(mirai_py.launch, "daemon_source", lambda *options: held + source(*options))
+    monkeypatch.setattr(mirai_py.profiles, "NOTE_SECONDS", 0.05)
+    monkeypatch.setattr(mirai_py.profiles.sys, "stderr", Stderr())
+    daemons(2, dispatcher=dispatcher, compute=fresh)
+    assert noted[0] == "initial sync with daemon(s) [0 secs elapsed]\n"
+    assert mirai_py.info(fresh)["connections"] == 2
+
+
 def test_output_that_cannot_be_written_is_an_error(fresh, tmp_path):
     with pytest.raises(mirai_py.MiraiLaunchError, match=r"No such file or directory: '.*/missing/log'"):
         daemons(1, output=tmp_path / "missing" / "log", compute=fresh)

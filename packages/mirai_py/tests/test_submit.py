@@ -192,6 +192,14 @@ def test_a_function_of_everywhere_keeps_what_it_assigns_by_global(fresh):
     assert mirai_py.is_mirai_error(mirai("local", _compute=fresh).collect())
 
 
+def test_what_everywhere_sends_may_be_large(fresh):
+    mirai_py.daemons(2, compute=fresh)
+    large = [bytes([i]) * 2_000_000 for i in range(10)]
+    mirai_py.everywhere("", table=large, _compute=fresh).call()
+    found = mirai_py.mirai_map(range(10), lambda i: table[i] * (i > 4), _compute=fresh)  # noqa: F821
+    assert found.collect() == [part * (i > 4) for i, part in enumerate(large)]
+
+
 def test_everywhere_gives_errors_per_daemon(two):
     found = mirai_py.everywhere("1 / 0", _compute=two).collect()
     assert [e.condition_class[0] for e in found] == ["ZeroDivisionError"] * 2
