@@ -4,8 +4,8 @@ import threading
 import pytest
 
 import nngsock
+from mirai_py.addresses import local_url
 from mirai_py.host import Host
-from mirai_py.profiles import local_url
 
 
 class Told:

@@ -7,7 +7,7 @@ with mirai_py.daemons(4):
 """
 
 from mirai_py._version import __version__
-from mirai_py.addresses import host_url
+from mirai_py.addresses import host_url, local_url
 from mirai_py.cluster import (
     BrokenClusterError,
     MiraiCluster,
@@ -48,6 +48,7 @@ from mirai_py.handles import (
     unresolved,
 )
 from mirai_py.imap import mirai_imap
+from mirai_py.inspection import info, nextcode, nextget, nextstream, status
 from mirai_py.launch import LocalDaemon
 from mirai_py.launchers import (
     LaunchCmd,
@@ -58,26 +59,11 @@ from mirai_py.launchers import (
     ssh_config,
     workbench_config,
 )
+from mirai_py.local import launch_local, launch_process, stop_daemons
 from mirai_py.map import MiraiMap
-from mirai_py.profiles import (
-    Daemons,
-    daemons,
-    daemons_set,
-    info,
-    launch_local,
-    launch_process,
-    local_daemons,
-    local_url,
-    nextcode,
-    nextget,
-    nextstream,
-    require_daemons,
-    status,
-    stop_daemons,
-    with_daemons,
-)
 from mirai_py.remote import launch_remote
 from mirai_py.serial import share
+from mirai_py.setting import Daemons, daemons, daemons_set, local_daemons, require_daemons, with_daemons
 from mirai_py.streams import task_rng, task_seed
 from mirai_py.submit import everywhere, mirai, mirai_map, try_mirai
 from mirai_py.worker import daemon

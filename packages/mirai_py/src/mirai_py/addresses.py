@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import secrets
 import socket
+import sys
+import tempfile
 from urllib.parse import urlsplit
 
 import nngsock
@@ -93,3 +96,20 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def local_url(tcp: bool = False, port: int = 0) -> str:
+    """A URL on which only this machine can reach the host; a new one at each call.
+
+    Args:
+        tcp: on a TCP port of 127.0.0.1 instead of a local socket.
+        port: that port; 0 takes a free one.
+
+    Example:
+        >>> local_url(tcp=True)
+        'tcp://127.0.0.1:0'
+    """
+    if tcp:
+        return f"tcp://127.0.0.1:{port}"
+    head = {"linux": "abstract://", "win32": "ipc://"}.get(sys.platform, f"ipc://{tempfile.gettempdir()}/")
+    return head + secrets.token_hex(12)

@@ -28,7 +28,8 @@ from mirai_py.errors import (
 from mirai_py.handles import Mirai, MiraiFuture
 from mirai_py.launchers import RemoteConfig, remote_config
 from mirai_py.lifetime import is_forked
-from mirai_py.profiles import Profile, daemons, require_profile, reset
+from mirai_py.profiles import Profile, require_profile, reset
+from mirai_py.setting import daemons
 from mirai_py.submit import packed_call, submit_call
 
 if TYPE_CHECKING:

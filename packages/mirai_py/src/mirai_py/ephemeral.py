@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
+from mirai_py.addresses import local_url
 from mirai_py.callbacks import callbacks
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.errors import CANCELED, CONNECTION_RESET
 from mirai_py.handshake import new_token
-from mirai_py.profiles import Profile, local_url
+from mirai_py.profiles import Profile
 from mirai_py.streams import Streams
 from nngsock import ErrorValue
 

@@ -8,7 +8,8 @@ from mirai_py.arguments import whole_number
 from mirai_py.cluster import MiraiCluster, MiraiNode
 from mirai_py.errors import MiraiTypeError
 from mirai_py.launchers import RemoteConfig, remote_config
-from mirai_py.profiles import check_daemon_args, require_profile
+from mirai_py.options import check_daemon_args
+from mirai_py.profiles import require_profile
 
 
 def launch_remote(

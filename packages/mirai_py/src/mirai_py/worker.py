@@ -22,24 +22,24 @@ from typing import TYPE_CHECKING, Any
 
 import nngsock
 from mirai_py import codes, frames, handshake, shm
-from mirai_py.arguments import flag, is_number, whole_number
 from mirai_py.bodies import is_shared, leased
 from mirai_py.chunks import FLUSH_SECONDS, Running
 from mirai_py.custom import Custom
-from mirai_py.encryption import is_trust, trust_of
-from mirai_py.errors import MiraiException, MiraiTypeError, MiraiValueError
+from mirai_py.encryption import trust_of
+from mirai_py.errors import MiraiException, MiraiTypeError
 from mirai_py.evaluate import Evaluator, is_traced
 from mirai_py.frames import Kind, Result, Status, TaskFlag
 from mirai_py.interrupt import Interrupt
 from mirai_py.lane import Lane
 from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
 from mirai_py.liveness import keep_alive, port_of
+from mirai_py.options import check_options
 from mirai_py.record import Record
-from mirai_py.streams import Stream, is_stream, seed_daemon
+from mirai_py.streams import Stream, seed_daemon
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from mirai_py.frames import Parts
@@ -175,45 +175,6 @@ def daemon(
     with _opened(output) as target:
         worker = _Worker(url, trust, limits, autoexit=autoexit, cleanup=cleanup, output=target, stream=rs)
         return worker.serve(asyncdial=asyncdial)
-
-
-OPTIONS = (
-    "asyncdial",
-    "autoexit",
-    "cleanup",
-    "output",
-    "idletime",
-    "walltime",
-    "maxtasks",
-    "timerstart",
-    "tlscert",
-    "rs",
-)
-
-
-def check_options(options: Mapping[str, Any]) -> None:
-    """See that options of a daemon make sense, before one is started with them.
-
-    Raises:
-        TypeError, ValueError: naming the option, its value and what it may be.
-    """
-    for name in ("dispatcher", "asyncdial", "cleanup"):
-        flag(name, options.get(name, True))
-    if not isinstance(options.get("autoexit"), bool | None):
-        raise MiraiTypeError(f"`autoexit` must be True, False or None, not {options['autoexit']!r}")
-    if not isinstance(options.get("output", True), bool | str | os.PathLike):
-        raise MiraiTypeError(f"`output` must be True, False or a path, not {options['output']!r}")
-    for name in ("idletime", "walltime"):
-        value = options.get(name, 0)
-        if not is_number(value) or not value >= 0:
-            raise MiraiValueError(f"`{name}` must be a number, zero or greater, not {value!r}")
-    whole_number("timerstart", options.get("timerstart", 0))
-    if options.get("maxtasks", math.inf) != math.inf:
-        whole_number("maxtasks", options["maxtasks"], 1)
-    if not is_trust(options.get("tlscert")):
-        raise MiraiTypeError(f"`tlscert` must be a path or a pair of PEM texts, not {options['tlscert']!r}")
-    if not is_stream(options.get("rs")):
-        raise MiraiTypeError(f"`rs` must be a pair of whole numbers, of nextstream(), not {options['rs']!r}")
 
 
 class _Worker:
