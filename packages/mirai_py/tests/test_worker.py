@@ -8,7 +8,6 @@ import pytest
 
 import mirai_py
 from mirai_py import mirai
-from mirai_py.worker import OPTIONS, check_options
 
 
 @pytest.fixture
@@ -174,33 +173,6 @@ def test_large_arguments_and_results_travel(one):
     assert (found == array * 2).all()
     found[0] = 5  # it may be written to
     assert mirai(lambda a: a.flags.writeable, array, _compute=one).collect() is True
-
-
-def test_options_are_those_of_daemon():
-    import inspect
-
-    names = set(inspect.signature(mirai_py.daemon).parameters) - {"url", "dispatcher"}
-    assert set(OPTIONS) == names
-
-
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"asyncdial": 1}, TypeError),
-        ({"cleanup": None}, TypeError),
-        ({"autoexit": 2}, TypeError),
-        ({"output": 5}, TypeError),
-        ({"walltime": -1}, ValueError),
-        ({"maxtasks": float("nan")}, ValueError),
-        ({"timerstart": 0.5}, ValueError),
-        ({"tlscert": 5}, TypeError),
-    ],
-)
-def test_bad_options_are_named(options, error):
-    with pytest.raises(error, match=f"`{next(iter(options))}`"):
-        check_options(options)
-    with pytest.raises(error):
-        mirai_py.daemon("inproc://nowhere", **options)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of processes are set on Linux only")

@@ -89,6 +89,7 @@ def launch_process(
         TypeError: `command` is no sequence of strings.
 
     Example:
+        >>> import sys
         >>> with daemons(url=local_url()):
         ...     url = nextget("url")
         ...     source = f"import mirai_py; answer = 42; mirai_py.daemon({url!r})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -14,10 +13,9 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nngsock
@@ -29,20 +27,20 @@ from mirai_py.encryption import trust_of
 from mirai_py.errors import MiraiException, MiraiTypeError
 from mirai_py.evaluate import Evaluator, is_traced
 from mirai_py.frames import Kind, Result, Status, TaskFlag
+from mirai_py.inheritance import inheritance
 from mirai_py.interrupt import Interrupt
-from mirai_py.lane import Lane
-from mirai_py.lifetime import LOCAL_VARIABLE, die_with_host
 from mirai_py.liveness import keep_alive, port_of
 from mirai_py.options import check_options
-from mirai_py.record import Record
+from mirai_py.process import name_process, opened_output, redirect_output
 from mirai_py.streams import Stream, seed_daemon
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from mirai_py.frames import Parts
+    from mirai_py.lane import Lane
 
 _log = logging.getLogger("mirai_py")
 
@@ -172,7 +170,7 @@ def daemon(
         raise MiraiTypeError(f"`url` must be a str, where the host listens, not {url!r}")
     limits = Limits(idletime / 1000, walltime / 1000, maxtasks, timerstart)
     trust = trust_of(url, tlscert)
-    with _opened(output) as target:
+    with opened_output(output) as target:
         worker = _Worker(url, trust, limits, autoexit=autoexit, cleanup=cleanup, output=target, stream=rs)
         return worker.serve(asyncdial=asyncdial)
 
@@ -197,7 +195,7 @@ class _Worker:
         self._autoexit = autoexit
         self._output = output
         self._stream = stream
-        self._local = _local_settings()
+        self._local = inheritance()
         self._token = os.environ.pop(handshake.TOKEN_VARIABLE, "")
         self._state = _State()
         self._settings: dict[str, Any] | None = None
@@ -225,7 +223,7 @@ class _Worker:
         nngsock.set_opt(self._socket, "send-buffer", SEND_BUFFER)
         nngsock.on_pipe(self._socket, self._on_pipe)
         self._inbox = nngsock.inbox(self._socket, self._received)
-        before = _name_process("mirai-daemon")
+        before = name_process("mirai-daemon")
         try:
             start = True if asyncdial else None
             nngsock.dial(self._socket, self._url, tls=self._trust, autostart=start, fail="error")
@@ -239,7 +237,7 @@ class _Worker:
         finally:
             self._interrupt.uninstall()
             nngsock.close(self._socket)
-            _name_process(before)
+            name_process(before)
 
     def _traced(self) -> AbstractContextManager[object]:
         """Spans tell when this daemon came and went, if OpenTelemetry is used here from the start."""
@@ -266,7 +264,7 @@ class _Worker:
         if stream is not None:
             seed_daemon(Stream(*stream))
         if self._output is not None:
-            _redirect(self._output)
+            redirect_output(self._output)
 
     def _take_settings(self) -> dict[str, Any]:
         """What the present host asks for, and the next one may ask anew."""
@@ -654,96 +652,6 @@ class _Worker:
         self._tell(_Wake.LOST)
 
 
-@dataclass(slots=True)
-class _Local:
-    """What the host passes to the daemons that it starts itself."""
-
-    life: int | None = None
-    record: int | None = None
-    lane: int | None = None
-    path: list[str] = field(default_factory=list)
-    _opened: Record | None = None
-    _lane: Lane | None = None
-
-    def open_record(self) -> Record | None:
-        """Where this daemon notes what it begins and finishes."""
-        if self.record is not None:
-            self._opened = Record(self.record)
-            os.close(self.record)
-            self.record = None
-        return self._opened
-
-    def open_lane(self) -> Lane | None:
-        """The short way to the host."""
-        if self.lane is not None:
-            self._lane, self.lane = Lane(self.lane), None
-        return self._lane
-
-    def close_lane(self) -> None:
-        """It led to the host that is gone; should that come back, it is not to send anything this way."""
-        self._lane = None
-
-    def die_with_host(self) -> None:
-        """Have this process ended when its host is."""
-        life, self.life = self.life, None
-        die_with_host(life)
-
-
-_local = _Local()
-
-
-def _local_settings() -> _Local:
-    """What came in the environment, out of which it is taken; kept for a program that has to dial again."""
-    global _local
-    text = os.environ.pop(LOCAL_VARIABLE, None)
-    if text is not None:
-        settings = json.loads(text)
-        if "pythonpath" in settings:
-            _restore_variable("PYTHONPATH", settings.pop("pythonpath"))
-        _local = _Local(**settings)
-    return _local
-
-
 def _left(until: float) -> float | None:
     """Seconds until then; None for ever."""
     return None if until == math.inf else max(0.0, until - time.monotonic())
-
-
-def _restore_variable(name: str, before: str | None) -> None:
-    os.environ.pop(name, None)
-    if before is not None:
-        os.environ[name] = before
-
-
-def _name_process(name: str) -> str:
-    """Show another name in lists of processes, where the system allows; gives the name before."""
-    try:
-        comm = Path("/proc/self/comm")
-        before = comm.read_text(encoding="utf-8", errors="replace").strip()
-        comm.write_text(name, encoding="utf-8")
-    except OSError:
-        return name
-    return before
-
-
-@contextmanager
-def _opened(output: bool | str | os.PathLike[str]) -> Iterator[int | None]:
-    """A file for stdout and stderr, None to leave them. A path that is no good ends the daemon at once."""
-    if output is True:
-        yield None
-        return
-    path = os.devnull if output is False else os.path.expanduser(output)  # noqa: PTH111 - it is part of a name
-    name = os.fspath(path).replace("{pid}", str(os.getpid()))
-    target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        yield target
-    finally:
-        os.close(target)
-
-
-def _redirect(target: int) -> None:
-    """Send file descriptors 1 and 2 where they belong, whatever writes to them."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(target, 1)
-    os.dup2(target, 2)
