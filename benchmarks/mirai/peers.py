@@ -58,7 +58,7 @@ def executor(workers: int) -> Iterator[Peer]:
     context = multiprocessing.get_context("fork")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
         result = concurrent.futures.Future.result
-        yield Peer("ProcessPoolExecutor", pool.submit, result, lambda f, e: list(pool.map(f, e)), 5_000)
+        yield Peer("ProcessPoolExecutor", pool.submit, result, lambda f, e: list(pool.map(f, e)), 20_000)
 
 
 @contextmanager

@@ -179,7 +179,7 @@ def while_busy(peers: dict[str, Peer], options: Namespace) -> list[Bar]:
     def loaded(peer: Peer) -> Callable[[], float]:
         def run() -> float:
             with busy_thread():
-                return rate(peer, abs, min(2000, peer.tasks // 5))
+                return rate(peer, abs, min(1000, peer.tasks // 5))
 
         return run
 
