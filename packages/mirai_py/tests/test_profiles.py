@@ -241,7 +241,8 @@ def run_program(compute, before="0", program=PROGRAM, **options):
     return mirai_py.launch_process([sys.executable, "-c", source], compute=compute, **options)
 
 
-def test_a_program_becomes_a_daemon_that_is_seen_out(fresh):
+def test_a_program_becomes_a_daemon_that_is_seen_out(fresh, monkeypatch):
+    monkeypatch.setattr(mirai_py.profiles, "LEAVE_SECONDS", 10)  # time enough on any machine
     daemons(url=mirai_py.local_url(), compute=fresh)
     daemon = run_program(fresh, "os.environ.get('NAME')", env={**os.environ, "NAME": "given"})
     source = "(os.getpid(), before, os.getsid(0), {'MIRAI_PY_TOKEN', 'MIRAI_PY_LOCAL'} & os.environ.keys())"
