@@ -6,6 +6,7 @@ import re
 import warnings
 import weakref
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from nngsock import options, transfer
@@ -14,9 +15,11 @@ from nngsock.completion import at_exit, pending
 from nngsock.endpoints import check_tls, warn
 from nngsock.errors import ECLOSED, EINVAL, ENOTSUP, NngWarning, check, exception_for
 from nngsock.gate import Gate
+from nngsock.lifelines import Lifeline, has_no_peer, may_be_lost_untold
 from nngsock.operation import Operation
 from nngsock.reaper import hold_up, is_websocket
-from nngsock.streamchannel import StreamChannel, StreamOperation
+from nngsock.streamchannel import StreamChannel
+from nngsock.streamoperation import StreamOperation
 from nngsock.tls import TlsConfig, tls_config
 from nngsock.url import parse_url
 
@@ -40,6 +43,7 @@ class _Ends:
         websocket: Whether its address is one of ws:// or wss://.
         gate: What every operation passes.
         stream: NNG's stream; None before there is one.
+        lifeline: What looks after it; None if NNG itself tells of its loss.
     """
 
     kind: str
@@ -47,10 +51,13 @@ class _Ends:
     websocket: bool
     gate: Gate
     stream: Any = None
+    lifeline: Lifeline | None = None
 
     def release(self) -> None:
         """End all operations, then close and free the stream, then the dialer or listener."""
         self.gate.close()
+        if self.lifeline is not None:
+            self.lifeline.let_go()
         under_way = [
             operation
             for operation in list(pending.values())
@@ -104,6 +111,8 @@ class Stream:
             textframes=textframes,
             encrypted=url.startswith("tls+tcp"),
         )
+        if may_be_lost_untold(url):
+            ends.lifeline = Lifeline(partial(_is_cut, ends, self.channel), partial(_cut, ends))
         self._ends = ends
         self._closed = False
         self._finalizer = weakref.finalize(self, _finalize, ends)
@@ -145,6 +154,21 @@ class Stream:
         self._ends.release()
         self.channel.forget()
         return 0
+
+
+def _is_cut(ends: _Ends, channel: StreamChannel) -> bool:
+    """Whether a stream is lost of which something is asked: then it has given all that it had."""
+    with ends.gate.lock:  # it is not freed meanwhile
+        return (
+            not ends.gate.closed and channel.is_busy() and has_no_peer(lib.nng_stream_get_addr, ends.stream)
+        )
+
+
+def _cut(ends: _Ends) -> None:
+    """End what is asked of a stream that is lost."""
+    with ends.gate.lock:
+        if not ends.gate.closed:
+            lib.nng_stream_close(ends.stream)
 
 
 _open: weakref.WeakSet[Stream] = weakref.WeakSet()

@@ -26,6 +26,7 @@ from nngsock.errors import (
     exception_for,
     nng_error,
 )
+from nngsock.lifelines import may_be_lost_untold
 from nngsock.reaper import hold_up, is_websocket
 from nngsock.sync import acquire
 from nngsock.tls import TlsConfig
@@ -291,6 +292,8 @@ def _create(kind: type[E_], socket: Socket, url: str, tls: TlsConfig | None) -> 
     endpoint = kind(socket, url)
     if is_websocket(url):
         socket.expect_websockets()
+    if may_be_lost_untold(url):
+        socket.watch.expect_untold_losses()
     if tls is not None:
         try:
             endpoint.use_tls(tls)

@@ -10,11 +10,13 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from nngsock._native import ffi, lib, life, new, nng, text
 from nngsock.callbacks import log_exception
 from nngsock.errors import ECLOSED, ErrorValue, NngsockError, check, exception_for
+from nngsock.lifelines import Lifeline, has_message, has_no_peer
 from nngsock.reaper import pause
 from nngsock.sync import ConditionVariable
 
@@ -51,7 +53,17 @@ _UINTPTR = ffi.typeof("uintptr_t")
 class PipeWatch:
     """Who is told about the pipes of one socket: NNG knows one callback an event, this knows many."""
 
-    __slots__ = ("__weakref__", "_handle", "_key", "_lock", "functions", "notified", "websocket")
+    __slots__ = (
+        "__weakref__",
+        "_handle",
+        "_key",
+        "_lifelines",
+        "_lock",
+        "_looks_after",
+        "functions",
+        "notified",
+        "websocket",
+    )
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -60,11 +72,28 @@ class PipeWatch:
         self.functions: tuple[PipeFunction, ...] = ()
         self.notified: dict[str, PipeFunction] = {}
         self.websocket = False  # whether the socket has connections of ws:// or wss://
+        self._looks_after = False  # whether it has connections whose loss NNG may not tell
+        self._lifelines: dict[int, Lifeline] = {}
 
     def expect_websockets(self) -> None:
         """Have the end of connections wait for what NNG still does with them."""
         self.websocket = True
         self._register()
+
+    def expect_untold_losses(self) -> None:
+        """Look after connections whose loss NNG may not tell."""
+        if _callback is not None:  # else the loss of some goes unnoticed
+            self._looks_after = True
+            self._register()
+
+    def look_after(self, event: str, pipe: Any) -> None:
+        """Begin or end to look after one."""
+        if event == "add" and self._looks_after:
+            kept = new("nng_pipe *", (pipe.id,))[0]  # what NNG gives is gone when this returns
+            is_cut = partial(_is_cut, kept, self._handle)
+            self._lifelines[pipe.id] = Lifeline(is_cut, partial(lib.nng_pipe_close, kept))
+        elif event == "remove" and (lifeline := self._lifelines.pop(pipe.id, None)) is not None:
+            lifeline.let_go()
 
     def add(self, function: PipeFunction) -> None:
         self._register()
@@ -114,10 +143,16 @@ def _on_event(pipe: Any, event: int, key: Any) -> None:
     if watch is None:
         return
     name = EVENTS[event]
+    watch.look_after(name, pipe)
     if not life.closing and not watch.tell(name, pipe.id) and name == "add_pre":
         lib.nng_pipe_close(pipe)
     if watch.websocket and name == "remove":
         pause()
+
+
+def _is_cut(pipe: Any, socket: Any) -> bool:
+    """Whether a pipe is lost; closing it would take along a message that has not been received."""
+    return has_no_peer(lib.nng_pipe_get_addr, pipe) and not has_message(socket)
 
 
 def _make_callback() -> Any:
