@@ -46,7 +46,6 @@ class Channel:
         "recvmsg",
         "send_aio",
         "sendmsg",
-        "sends_at_once",
     )
 
     gate: Gate
@@ -55,9 +54,7 @@ class Channel:
     def __init__(self, handle: Any, protocol: str, socket: Channel | None = None) -> None:
         self.handle = handle
         self.gate = Gate(socket.gate if socket else None)
-        # A receive that fails at once would end the survey, a send that does would lose whom to answer.
-        self.receives_at_once = protocol != "surveyor"
-        self.sends_at_once = protocol not in {"rep", "respondent"}
+        self.receives_at_once = protocol != "surveyor"  # one that fails at once would end the survey
         # What answers the last question must not pass for the answer to the next.
         self.asks = protocol in {"req", "surveyor"}
         self.codec_owner = socket or self
@@ -172,20 +169,20 @@ class Channel:
 
     def send(self, message: Any, timeout: int) -> Operation:
         """Send at once if possible, else as soon as possible; the message is no longer ours from here on."""
-        if self.sends_at_once:
-            result = self.try_send(message)
-            if result != EAGAIN:
-                if result:
-                    free(message)
-                return Operation(self.gate, None, result, sending=True)
-        return submit(self.gate, self.send_aio, self.handle, timeout, message)
+        result = self.try_send(message)
+        if result == EAGAIN:
+            return submit(self.gate, self.send_aio, self.handle, timeout, message)
+        if result:
+            free(message)
+        return Operation(self.gate, None, result, sending=True)
 
     def send_waiting(self, message: Any, timeout: int) -> int:
         """Send, and wait until it is on its way: 0, or the error, and the message is still ours."""
-        if self.sends_at_once:
-            result = self.try_send(message)
-            if result != EAGAIN:
-                return result
+        result = self.try_send(message)
+        return self.wait_and_send(message, timeout) if result == EAGAIN else result
+
+    def wait_and_send(self, message: Any, timeout: int) -> int:
+        """Send once that is possible: 0, or the error, and the message is still ours."""
         result, _, interruption = run_and_wait(self.gate, self.send_aio, self.handle, timeout, message)
         if interruption is not None:
             if result:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from nngsock import endpoints, options, pipes, stats, transfer
 from nngsock._native import lib, life, new, nng, refuse
+from nngsock.answering import ANSWERING, AnsweringChannel
 from nngsock.channel import Channel
 from nngsock.completion import at_exit, pending
 from nngsock.errors import ECLOSED, check
@@ -126,7 +127,7 @@ class Socket(_Transferring):
         self.handle = pointer[0]
         self.protocol = protocol
         self.raw = bool(raw)
-        self.channel = Channel(self.handle, protocol)
+        self.channel = _open_channel(self.handle, protocol, raw=self.raw)
         self.endpoints = endpoints.EndpointList()
         self.watch = pipes.PipeWatch(self.handle)
         self._closed = False
@@ -216,7 +217,7 @@ class Context(_Transferring):
         )
         self.handle = pointer[0]
         self.socket = socket
-        self.channel = Channel(self.handle, socket.protocol, socket.channel)
+        self.channel = _open_channel(self.handle, socket.protocol, socket.channel)
         self._closed = False
         self._finalizer = weakref.finalize(self, _finalize_context, self.handle, socket.channel.gate)
         self._finalizer.atexit = False
@@ -244,6 +245,11 @@ class Context(_Transferring):
 
     def _close(self) -> int:
         return self.socket.channel.gate.call(nng.ctx_close, self.handle)
+
+
+def _open_channel(handle: Any, protocol: str, socket: Channel | None = None, *, raw: bool = False) -> Channel:
+    kind = AnsweringChannel if protocol in ANSWERING and not raw else Channel
+    return kind(handle, protocol, socket)
 
 
 _open: weakref.WeakSet[Socket] = weakref.WeakSet()
