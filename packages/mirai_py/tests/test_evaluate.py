@@ -211,3 +211,13 @@ def test_two_cancels_send_one_signal(interrupt, monkeypatch):
 def test_between_tasks_a_signal_does_nothing(interrupt):
     interrupt.running = None
     signal.raise_signal(signal.SIGINT)
+
+
+def test_a_coroutine_is_no_result_and_what_to_do_is_told(one):
+    async def f():
+        return 1
+
+    value = mirai(f, _compute=one).collect()
+    assert "cannot serialise the result of type coroutine" in value.message
+    assert "submit a function that calls asyncio.run()" in value.message
+    assert mirai(lambda: __import__("asyncio").run(f()), _compute=one).collect() == 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import inspect
 import linecache
 import os
 import pickle
@@ -167,7 +168,11 @@ class Evaluator:
         try:
             parts = serial.dumps(value, None, self.custom, share=self.shares)
         except BaseException as error:
-            failure = TypeError(f"cannot serialise the result of type {type(value).__qualname__}: {error}")
+            told = f"cannot serialise the result of type {type(value).__qualname__}: {error}"
+            if inspect.iscoroutine(value):
+                value.close()
+                told += ". Nothing awaits it: submit a function that calls asyncio.run()"
+            failure = TypeError(told)
             return Status.ERROR, [describe(failure, [])]
         if not isinstance(parts[0], Reference):
             return Status.OK, parts
