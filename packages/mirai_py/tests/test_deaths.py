@@ -700,7 +700,7 @@ def test_memory_does_not_grow_with_waits_and_timeouts(one):
     for _ in range(100):
         with pytest.raises(TimeoutError):
             m.result(0)
-        mirai_py.handles.wait_any([m], 0)
+        mirai_py.waiting.wait_any([m], 0)
     assert not m._wakes
     m.cancel()
     for _ in range(2):

@@ -16,9 +16,9 @@ from mirai_py.dispatch import admission, pace, schedule
 from mirai_py.dispatch.peers import LocalProcess
 from mirai_py.dispatcher import Dispatcher
 from mirai_py.frames import Kind, Result, Status, TaskFlag
-from mirai_py.handles import stop_mirai
 from mirai_py.lane import Lane
 from mirai_py.streams import Streams
+from mirai_py.waiting import stop_mirai
 
 TOKEN = "token"
 F = Code.of(b"R", pickle.dumps(abs), "abs")

@@ -9,7 +9,9 @@ import pytest
 import mirai_py
 from mirai_py import UNRESOLVED, ErrorValue, mirai
 from mirai_py.frames import Status
-from mirai_py.handles import LoopWaker, Mirai, wait_any
+from mirai_py.handles import Mirai
+from mirai_py.loops import LoopWaker
+from mirai_py.waiting import wait_any
 
 
 def resolved(value):

@@ -38,15 +38,7 @@ from mirai_py.errors import (
     is_mirai_interrupt,
 )
 from mirai_py.evaluate import on_daemon
-from mirai_py.handles import (
-    Mirai,
-    as_completed,
-    call_mirai,
-    is_mirai,
-    is_mirai_map,
-    stop_mirai,
-    unresolved,
-)
+from mirai_py.handles import Mirai
 from mirai_py.imap import mirai_imap
 from mirai_py.inspection import info, nextcode, nextget, nextstream, status
 from mirai_py.launch import LocalDaemon
@@ -61,11 +53,13 @@ from mirai_py.launchers import (
 )
 from mirai_py.local import launch_local, launch_process, stop_daemons
 from mirai_py.map import MiraiMap
+from mirai_py.mapping import mirai_map
 from mirai_py.remote import launch_remote
 from mirai_py.serial import share
 from mirai_py.setting import Daemons, daemons, daemons_set, local_daemons, require_daemons, with_daemons
 from mirai_py.streams import task_rng, task_seed
-from mirai_py.submit import everywhere, mirai, mirai_map, try_mirai
+from mirai_py.submit import everywhere, mirai, try_mirai
+from mirai_py.waiting import as_completed, call_mirai, is_mirai, is_mirai_map, stop_mirai, unresolved
 from mirai_py.worker import daemon
 from nngsock import UNRESOLVED, ErrorValue, SerialConfig, serial_config
 

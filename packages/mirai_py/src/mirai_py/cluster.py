@@ -25,7 +25,7 @@ from mirai_py.errors import (
     is_mirai_interrupt,
     raised,
 )
-from mirai_py.handles import Mirai, MiraiFuture
+from mirai_py.futures import MiraiFuture
 from mirai_py.launchers import RemoteConfig, remote_config
 from mirai_py.lifetime import is_forked
 from mirai_py.profiles import Profile, require_profile, reset
@@ -34,6 +34,8 @@ from mirai_py.submit import packed_call, submit_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from mirai_py.handles import Mirai
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

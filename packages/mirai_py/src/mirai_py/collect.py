@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from mirai_py.errors import MiraiTypeError, MiraiValueError
-from mirai_py.handles import Mirai, members, wait_any
+from mirai_py.handles import Mirai
 from mirai_py.map import MiraiMap
 from mirai_py.profiles import require_profile
+from mirai_py.waiting import members, wait_any
 
 if TYPE_CHECKING:
     from mirai_py.generic import T

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 from mirai_py.arguments import flag, whole_number
 from mirai_py.errors import raised
 from mirai_py.frames import TaskFlag
-from mirai_py.handles import Mirai, stop_mirai
+from mirai_py.mapping import rows_of
 from mirai_py.profiles import Profile, require_profile
-from mirai_py.submit import extras_of, rows_of, seconds_of, submit_call
+from mirai_py.submit import extras_of, seconds_of, submit_call
+from mirai_py.waiting import stop_mirai
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mirai_py.codes import Once
     from mirai_py.generic import T
+    from mirai_py.handles import Mirai
 
     Submit = Callable[[], Mirai | None]
 

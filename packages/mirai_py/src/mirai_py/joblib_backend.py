@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, SequentialBackend
 
 from mirai_py.errors import MiraiValueError
-from mirai_py.handles import MiraiFuture
+from mirai_py.futures import MiraiFuture
 from mirai_py.profiles import Profile, require_profile
 from mirai_py.submit import submit_call
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, overload
 from mirai_py.callbacks import callbacks
 from mirai_py.errors import MiraiError, MiraiMapError, MiraiTypeError, raised
 from mirai_py.generic import T_co
-from mirai_py.handles import LoopWaker, Mirai, awaited, end
+from mirai_py.handles import Mirai, awaited
+from mirai_py.loops import LoopWaker, end
 from mirai_py.outcomes import Listed
 from mirai_py.progress import progress_bar
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mirai_py import pages
 from mirai_py.errors import is_error_value
-from mirai_py.handles import Mirai, _read, _wait, reading, stop_mirai, take_ids
+from mirai_py.handles import Mirai, read_outcome, reading, take_ids, wait
+from mirai_py.waiting import stop_mirai
 from nngsock import UNRESOLVED
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Listed:
     def wait(self) -> None:
         """Wait until all are."""
         for mirai in self._mirais:
-            _wait(mirai, None)
+            wait(mirai, None)
 
     def stop(self) -> list[bool]:
         """Stop all, last to first."""
@@ -123,7 +124,7 @@ class _Block:
         if self.rows is None:
             self.rows = list(pages.rows_of(self.body))
         row = self.rows[index - self.first]
-        return index, [] if row is None else [_read(*row)]
+        return index, [] if row is None else [read_outcome(*row)]
 
     def forget(self, first: int, end: int) -> None:
         """Let go of what has been read."""
@@ -263,7 +264,7 @@ class Outcomes:
 
     def wait(self) -> None:
         """Wait until all are."""
-        _wait(self.over, None)
+        wait(self.over, None)
 
     def stop(self) -> list[bool]:
         """Stop all in one step; for each whether that resolved it."""
