@@ -109,7 +109,8 @@ def local_url(tcp: bool = False, port: int = 0) -> str:
         >>> local_url(tcp=True)
         'tcp://127.0.0.1:0'
     """
-    if tcp:
+    port_number("port", port)
+    if flag("tcp", tcp):
         return f"tcp://127.0.0.1:{port}"
     head = {"linux": "abstract://", "win32": "ipc://"}.get(sys.platform, f"ipc://{tempfile.gettempdir()}/")
     return head + secrets.token_hex(12)

@@ -298,9 +298,9 @@ class MiraiCluster(Executor):
             ...     list(cluster.map(pow, [2, 3], [3, 2]))
             [8, 9]
         """
-        whole_number("chunksize", chunksize, 1)
+        chunksize = whole_number("chunksize", chunksize, 1)
         if buffersize is not None:
-            whole_number("buffersize", buffersize, 1)
+            buffersize = whole_number("buffersize", buffersize, 1)
         deadline = None if timeout is None else time.monotonic() + timeout
         elements = zip(*iterables, strict=False)
         if chunksize == 1:
@@ -325,8 +325,10 @@ class MiraiCluster(Executor):
         return True
 
     def __getitem__(self, index: int) -> MiraiNode:
-        if not isinstance(index, int) or not -len(self) <= index < len(self):
-            raise IndexError(f"the cluster has {len(self)} nodes, none at {index!r}")
+        if not isinstance(index, int):
+            raise MiraiTypeError(f"`index` must be the position of a node, not {index!r}")
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"of the {len(self)} node(s) of the cluster none is at {index!r}")
         return MiraiNode(self.id, index % len(self))
 
     def __repr__(self) -> str:

@@ -284,18 +284,18 @@ def raised(value: Any) -> Any:
 
 
 def _in_words(detail: dict[str, Any]) -> str:
-    patterns = {
-        "reason": "{}",
-        "task": "task {}",
-        "call": "of {}",
-        "pid": "daemon pid {}",
-        "host": "on {}",
-        "exit_code": "exit code {}",
-        "signal": "signal {}",
-        "ms": "{} ms after its start",
+    forms = {
+        "reason": ", {}",
+        "task": ", task {}",
+        "call": " of {}",
+        "pid": ", daemon pid {}",
+        "host": " on {}",
+        "exit_code": ", exit code {}",
+        "signal": ", signal {}",
+        "ms": ", {} ms after its start",
     }
-    words = [form.format(detail[name]) for name, form in patterns.items() if detail.get(name) is not None]
-    return f" ({', '.join(words)})".replace(", o", " o") if words else ""
+    words = [form.format(detail[name]) for name, form in forms.items() if detail.get(name) is not None]
+    return f" ({''.join(words).lstrip(', ')})" if words else ""
 
 
 def _text_of(exception: BaseException) -> str:
