@@ -147,21 +147,29 @@ TROUBLES = {
 }
 
 
-@pytest.mark.parametrize("batched", [False, True], ids=["alone", "in a batch"])
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_task_that_makes_trouble_harms_none_but_itself(fresh, log, others, trouble, batched):
+def test_a_task_that_makes_trouble_harms_none_but_itself(fresh, log, others, trouble):
     source, check = TROUBLES[trouble]
-    mirai_py.daemons(2, batch=None if batched else 1, compute=fresh)
+    mirai_py.daemons(2, compute=fresh)
     pids = pids_of(fresh)
+
+    def submit(name):
+        noting = f"note(path, {name!r})\n{source}"
+        return mirai(noting, note=log.task, path=log.argument, _compute=fresh)
+
+    alone = submit("alone")
+    check(alone.collect(), alone, pids)
     others.add(60)  # they are short, so that the next ones travel together
-    noting = "note(path, 'trouble')\n" + source
-    m = mirai(noting, note=log.task, path=log.argument, _compute=fresh)
+    batched = submit("batched")
     others.add(60)
-    check(m.collect(), m, pids)
-    others.check(also=["trouble"])
+    if alone.data == 19:
+        mirai_py.launch_local(1, compute=fresh)
+    value = batched.collect()
+    others.check(also=["alone", "batched"])
+    check(value, batched, pids if alone.data != 19 else [value.detail["pid"]])
     counts = mirai_py.info(fresh)
-    assert (counts["awaiting"], counts["executing"], counts["completed"]) == (0, 0, 123)
-    assert counts["connections"] == (1 if m.data == 19 else 2)
+    assert (counts["awaiting"], counts["executing"], counts["completed"]) == (0, 0, 124)
+    assert counts["cumulative"] - counts["connections"] == (2 if alone.data == 19 else 0)
 
 
 def test_children_of_the_elements_of_a_map_are_not_daemons(fresh, log):
