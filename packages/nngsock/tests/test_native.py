@@ -7,10 +7,13 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 
 FORKED = """
-    import os, sys, warnings
+    import asyncio, os, sys, warnings
     import nngsock
 
     warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, about threads and fork
+
+    async def wait_for(aio):
+        await aio
 
     s = nngsock.socket("req", listen="inproc://fork")
     c = nngsock.context(s)
@@ -27,6 +30,14 @@ FORKED = """
         "recv_aio": lambda: nngsock.recv_aio(s),
         "collect": waiting.collect,
         "stop": lambda: nngsock.stop_aio(waiting),
+        "await": lambda: asyncio.run(wait_for(waiting)),
+        "await cv": lambda: asyncio.run(wait_for(nngsock.cv().wait_async())),
+        "callback": lambda: waiting.add_done_callback(print),
+        "inline callback": lambda: waiting.add_done_callback(print, inline=True),
+        "future": waiting.future,
+        "race": lambda: nngsock.race_aio([waiting]),
+        "as_completed": lambda: list(nngsock.as_completed([waiting])),
+        "version": nngsock.nng_version,
         "opt": lambda: nngsock.opt(s, "recv-buffer"),
         "set_opt": lambda: nngsock.set_opt(s, "recv-buffer", 1),
         "stat": lambda: nngsock.stat(s, "pipes"),
@@ -54,6 +65,81 @@ FORKED = """
 def test_a_forked_child_gets_an_exception_and_ends_in_peace(run_script):
     done = run_script(FORKED)
     assert (done.stdout.split(), done.stderr, done.returncode) == (["5", "0"], "", 0)
+
+
+FORKED_OVER_TLS = """
+    import os, sys, warnings
+    import nngsock
+
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, about threads and fork
+
+    server, client = nngsock.tls_config(server=sys.argv[1]), nngsock.tls_config(client=sys.argv[1])
+    a, b = nngsock.socket("pair1"), nngsock.socket("pair1")
+    nngsock.listen(a, sys.argv[2], tls=server, fail="error")
+    nngsock.dial(b, a.listener[0].url, tls=client, autostart=None, fail="error")
+    nngsock.send(b, "before", block=5000)
+    print(nngsock.recv(a, block=5000), flush=True)
+    waiting = nngsock.recv_aio(a)
+    calls = {
+        "send": lambda: nngsock.send(b, 1),
+        "recv": lambda: nngsock.recv(a, block=True),
+        "collect": waiting.collect,
+        "dial": lambda: nngsock.dial(nngsock.socket("pair1"), a.listener[0].url, tls=client),
+        "listen": lambda: nngsock.listen(a, sys.argv[2], tls=server),
+        "monitor": lambda: nngsock.monitor(a, nngsock.cv()),
+        "stream": lambda: nngsock.stream(dial=a.listener[0].url, tls=client),
+        "tls_config": lambda: nngsock.tls_config(client=sys.argv[1]),
+        "close": lambda: nngsock.close(a),
+    }
+    child = os.fork()
+    if child == 0:
+        for name, call in calls.items():
+            try:
+                call()
+            except nngsock.NngsockError as error:
+                if "cannot be used after fork" in str(error):
+                    continue
+            print(name, "did not raise", flush=True)
+        del a, b, server, client, waiting, calls, call
+        sys.exit(5)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    nngsock.send(b, "after", block=5000)
+    print(waiting.result(5))
+"""
+
+
+@pytest.mark.parametrize("transport", ["tls+tcp", "wss"])
+def test_so_does_one_with_connections_over_tls_and_its_parent_works_on(
+    run_script, make_url, certificates, transport
+):
+    done = run_script(FORKED_OVER_TLS, str(certificates.folder / "server.pem"), make_url(transport))
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["before", "5", "after"], "", 0)
+
+
+TRIO_FORKED = """
+    import os, sys, warnings
+    import nngsock, trio
+
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, about threads and fork
+
+    async def wait_for(aio):
+        await aio
+
+    waiting = nngsock.recv_aio(nngsock.socket("pair"))
+    child = os.fork()
+    if child == 0:
+        try:
+            trio.run(wait_for, waiting)
+        except nngsock.NngsockError as error:
+            sys.exit(5 if "cannot be used after fork" in str(error) else 6)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_task_of_trio_gets_it_too(run_script):
+    pytest.importorskip("trio")
+    done = run_script(TRIO_FORKED)
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["5"], "", 0)
 
 
 FORKED_BEFORE_USE = """

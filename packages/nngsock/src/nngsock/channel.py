@@ -91,6 +91,8 @@ class Channel:
 
     def drop(self, operation: Operation) -> None:
         """Cancel a receive that nobody holds any more, and keep what comes all the same."""
+        if life.forked:
+            return  # it goes on in the parent
         if operation.when_done(partial(self.keep_unread, operation)):
             operation.cancel()
         else:

@@ -6,6 +6,8 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nngsock._native import life, refuse
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextvars import Context
@@ -31,6 +33,8 @@ def in_trio() -> bool:
 
 def wait_in_task(register: Register) -> Generator[Any, Any, None]:
     """Let the task that runs wait until the function which `register` is given has been called."""
+    if life.forked:
+        refuse()
     if in_trio():
         yield from _wait_in_trio(register).__await__()
         return

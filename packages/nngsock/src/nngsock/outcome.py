@@ -49,6 +49,7 @@ class Outcome:
 
     def when_done(self, wake: Callable[[], object]) -> bool:
         """Have `wake` called at completion; False, and no call, if that is past."""
+        self._refuse_in_child()
         with self.lock:
             if self.result is not None:
                 return False
@@ -60,6 +61,7 @@ class Outcome:
 
     def then_run(self, task: Task) -> bool:
         """Have a user's callback run where it completes; False, and no call, if that is past."""
+        self._refuse_in_child()
         with self.lock:
             if self.result is not None:
                 return False
@@ -68,6 +70,11 @@ class Outcome:
             else:
                 self.tasks.append(task)
             return True
+
+    def _refuse_in_child(self) -> None:
+        """Raise in a forked child: what is under way there never ends."""
+        if life.forked and self.result is None:
+            refuse()
 
     def forget(self, wake: Callable[[], object]) -> None:
         """Undo `when_done`."""
@@ -83,8 +90,7 @@ class Outcome:
         """Wait for the outcome; False if it takes longer. Interrupted by signals on the main thread."""
         if self.result is not None:
             return True
-        if life.forked:
-            refuse()
+        self._refuse_in_child()
         lock = _new_lock()
         lock.acquire()
         release = lock.release

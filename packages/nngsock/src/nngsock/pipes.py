@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from nngsock._native import ffi, lib, life, new, nng, text
+from nngsock._native import ffi, lib, life, new, nng, refuse, text
 from nngsock.callbacks import log_exception
 from nngsock.errors import ECLOSED, ErrorValue, NngsockError, check, exception_for
 from nngsock.lifelines import Lifeline, has_message, has_no_peer
@@ -113,6 +113,8 @@ class PipeWatch:
             self.notified[event] = function
 
     def _register(self) -> None:
+        if life.forked:
+            refuse()
         with self._lock:
             if self._key is not None:
                 return

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from nngsock._native import lib, text
+from nngsock._native import nng, text
 from nngsock.endpoints import Endpoint
 from nngsock.errors import ENOTSUP, exception_for
 from nngsock.pipes import Monitor
@@ -40,7 +40,7 @@ def nng_version() -> tuple[str, str]:
     Example:
         >>> nng, tls = nng_version()
     """
-    return text(lib.nng_version()), text(lib.nng_tls_engine_description())
+    return text(nng.version()), text(nng.tls_engine_description())
 
 
 def random(n: int = 1, convert: bool = True) -> str | bytes:
