@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
 from mirai_py import serial
+from mirai_py.arguments import function
 from mirai_py.bodies import Reference
 from mirai_py.callbacks import callbacks
 from mirai_py.errors import CANCELED, MiraiError, MiraiInterrupt, MiraiTypeError, raised, rebuild
@@ -211,6 +212,7 @@ class Mirai(Generic[T_co]):
 
     def add_done_callback(self, fn: Callable[[Mirai[T_co]], object]) -> None:
         """Call `fn(self)` on a library thread once it is resolved; its exceptions are logged."""
+        function("fn", fn)
         self._on_wake(lambda: callbacks.put(lambda: fn(self)))
 
     def future(self) -> concurrent.futures.Future[T_co]:
