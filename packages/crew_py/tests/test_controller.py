@@ -17,6 +17,7 @@ import pytest
 
 import crew_py
 import mirai_py
+from crew_py.core import SECONDS_BETWEEN_GLANCES
 
 SECONDS = 30.0
 
@@ -118,13 +119,14 @@ def test_collect_gives_dicts_without_a_frame(local):
     assert controller.collect() is None
 
 
-def test_a_task_that_finds_no_worker_gets_one_although_nobody_looks_again(local, monkeypatch):
-    monkeypatch.setattr("crew_py.core.SECONDS_BETWEEN_GLANCES", 0.0)
+def test_a_task_that_finds_no_worker_gets_one_although_nobody_looks_again(local):
     controller = local(workers=1, seconds_interval=50)
     assert controller.push("1 + 1").collect()["result"] == 2
     crashed = controller.push("import os; os._exit(1)")
     assert crashed.collect() == 19
     wait_for(lambda: controller.client.status()["connections"] == 0)
+    time.sleep(2 * SECONDS_BETWEEN_GLANCES)
+    assert controller.pop()["result"].to_list() == [2]  # which looks, too, and finds nothing that waits
     assert controller.push("2 + 2").result(timeout=SECONDS)["result"] == 4
 
 

@@ -346,9 +346,11 @@ class ControllerCore:
         now = time.monotonic()
         if now - self._glanced < SECONDS_BETWEEN_GLANCES:
             return False
-        self._glanced = now
         status = self._client.status()
-        if status["connections"] or not status["awaiting"]:
+        if not status["awaiting"]:
+            return False
+        self._glanced = now
+        if status["connections"]:
             return False
         launched = self._launcher.scale(status)
         self._launcher.poll()
