@@ -66,7 +66,7 @@ def draw_resources(metrics: Path, picture: Path) -> None:
     for axes in grid[-1]:
         axes.set_xlabel("seconds")
     handles = [figure.axes[0].fill_between([], [], color=colours[name], alpha=0.35) for name in steps]
-    figure.legend(handles, steps, loc="outside lower center", ncols=7, frameon=False, fontsize=8)
+    figure.legend(handles, steps, loc="outside lower center", ncols=8, frameon=False, fontsize=8)
     figure.savefig(picture, dpi=150)
 
 
