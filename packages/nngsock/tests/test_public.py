@@ -36,6 +36,11 @@ def test_everything_that_is_exported_exists_and_is_documented():
             assert value.__doc__, name
 
 
+@pytest.mark.parametrize("name", [n for n in nngsock.__all__ if inspect.isfunction(getattr(nngsock, n))])
+def test_every_function_has_an_example(name):
+    assert "    >>> " in getattr(nngsock, name).__doc__
+
+
 def test_nothing_public_is_forgotten():
     exported = set(nngsock.__all__)
     for name, value in vars(nngsock).items():

@@ -350,6 +350,11 @@ def dial(
 
     Returns:
         0, or an `ErrorValue`; then no dialer has been added.
+
+    Example:
+        >>> with nngsock.socket("pair") as s:
+        ...     nngsock.dial(s, "inproc://nobody", autostart=None, fail="none"), nngsock.dial(s, "inproc://nobody")
+        (errorValue 6 | Connection refused, 0)
     """
     return _add(Dialer, socket, url, tls, autostart, fail)
 
@@ -376,12 +381,24 @@ def listen(
     Returns:
         0, or an `ErrorValue`: 10 if the address is in use (also if it is an ipc path at which there is
         something else than a socket). Then no listener has been added.
+
+    Example:
+        >>> with nngsock.socket("pair") as s:
+        ...     nngsock.listen(s, "tcp://127.0.0.1:0"), s.listener[0].url != "tcp://127.0.0.1:0"
+        (0, True)
     """
     return _add(Listener, socket, url, tls, autostart, fail)
 
 
 def start(x: Endpoint, async_: bool = True) -> int:
-    """Start a dialer or listener; see `Endpoint.start`."""
+    """Start a dialer or listener; see `Endpoint.start`.
+
+    Example:
+        >>> with nngsock.socket("pair") as s:
+        ...     _ = nngsock.listen(s, "inproc://start", autostart=False)
+        ...     s.listener[0].state, nngsock.start(s.listener[0]), s.listener[0].state
+        ('not started', 0, 'started')
+    """
     if not isinstance(x, Endpoint):
         raise TypeError(f"`x` is not a valid Dialer or Listener: {x!r}")
     return x.start(async_)
@@ -396,6 +413,12 @@ def close(x: Any, linger: float | None = None) -> int:
 
     Returns:
         0; the error 7 (socket, context) or 12 (dialer, listener), with an `NngWarning`, if it is closed.
+
+    Example:
+        >>> s = nngsock.socket("pair")
+        >>> aio = nngsock.recv_aio(s)
+        >>> nngsock.close(s), aio.collect()
+        (0, errorValue 7 | Object closed)
     """
     if not callable(getattr(x, "close", None)) or not callable(getattr(x, "try_close", None)):
         raise TypeError(f"`x` cannot be closed: {x!r}")
@@ -407,6 +430,11 @@ def reap(con: Any) -> int:
 
     Returns:
         0, an error if it is closed, or 3 if it cannot be closed.
+
+    Example:
+        >>> s = nngsock.socket("pair")
+        >>> nngsock.reap(s), nngsock.reap(s), nngsock.reap("no socket")
+        (0, errorValue 7 | Object closed, errorValue 3 | Invalid argument)
     """
     if not callable(getattr(con, "try_close", None)):
         return ErrorValue(EINVAL)

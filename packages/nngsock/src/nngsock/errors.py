@@ -10,6 +10,8 @@ from nngsock._native import strerror
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from typing_extensions import TypeIs
+
 __all__ = (
     "UNRESOLVED",
     "ErrorValue",
@@ -184,7 +186,7 @@ def check(code: int, remedy: str = "") -> None:
         raise exception_for(code, remedy)
 
 
-def is_error_value(x: object) -> bool:
+def is_error_value(x: object) -> TypeIs[ErrorValue]:
     """Whether x is an `ErrorValue`.
 
     Example:

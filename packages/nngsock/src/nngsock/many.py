@@ -14,6 +14,8 @@ from nngsock.errors import UNRESOLVED, NngsockError
 from nngsock.sync import acquire
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
     from nngsock.outcome import Outcome
     from nngsock.sync import ConditionVariable
 
@@ -35,8 +37,13 @@ __all__ = (
 T = TypeVar("T")
 
 
-def is_aio(x: object) -> bool:
-    """Whether x is an Aio."""
+def is_aio(x: object) -> TypeIs[Aio]:
+    """Whether x is an Aio.
+
+    Example:
+        >>> nngsock.is_aio(nngsock.recv_aio(nngsock.socket("pair"))), nngsock.is_aio(0)
+        (True, False)
+    """
     return isinstance(x, Aio)
 
 
@@ -55,6 +62,11 @@ def call_aio(x: T) -> T:
 
     Returns:
         The same object.
+
+    Example:
+        >>> aio = nngsock.recv_aio(nngsock.socket("pair"), timeout=10)
+        >>> nngsock.call_aio(aio) is aio, aio.data
+        (True, errorValue 5 | Timed out)
     """
     for member in _members(x):
         if isinstance(member, Aio):
@@ -73,6 +85,11 @@ def collect_aio(x: Any) -> Any:
 
     Raises:
         TypeError: Something is not an Aio.
+
+    Example:
+        >>> sockets = {"one": nngsock.socket("pair"), "two": nngsock.socket("pair")}
+        >>> nngsock.collect_aio({name: nngsock.recv_aio(s, timeout=10) for name, s in sockets.items()})
+        {'one': errorValue 5 | Timed out, 'two': errorValue 5 | Timed out}
     """
     for member in _members(x):
         if not isinstance(member, Aio):
@@ -89,6 +106,12 @@ def stop_aio(x: object) -> None:
 
     Args:
         x: The Aio or Aios.
+
+    Example:
+        >>> aio = nngsock.recv_aio(nngsock.socket("pair"))
+        >>> nngsock.stop_aio(aio)
+        >>> aio.data
+        errorValue 20 | Operation canceled
     """
     members = [member for member in _members(x) if isinstance(member, Aio)]
     for member in members:
@@ -102,6 +125,12 @@ def stop_request(x: object) -> bool | list[bool]:
 
     Returns:
         False, or a list of False: True is for systems that also stop the peer's work.
+
+    Example:
+        >>> s = nngsock.socket("req", listen="inproc://stop_request")
+        >>> aio = nngsock.request(nngsock.context(s), "question")
+        >>> nngsock.stop_request(aio), aio.data
+        (False, errorValue 20 | Operation canceled)
     """
     stop_aio(x)
     return [False for _ in x] if isinstance(x, list | tuple) else False
@@ -112,12 +141,23 @@ def unresolved(x: object) -> bool:
 
     Args:
         x: An Aio, a list or dict of Aios, `UNRESOLVED`, or anything else, which counts as resolved.
+
+    Example:
+        >>> aio = nngsock.recv_aio(nngsock.socket("pair"), timeout=10)
+        >>> nngsock.unresolved(aio), nngsock.unresolved([aio.collect(), "value"])
+        (True, False)
     """
     return any(_is_unresolved(member) for member in _members(x))
 
 
 def count_unresolved(x: object) -> int:
-    """The number of unresolved Aios in a list or dict; never waits."""
+    """The number of unresolved Aios in a list or dict; never waits.
+
+    Example:
+        >>> s = nngsock.socket("pair")
+        >>> nngsock.count_unresolved([nngsock.recv_aio(s), nngsock.recv_aio(s), "value"])
+        2
+    """
     return sum(_is_unresolved(member) for member in _members(x))
 
 
@@ -131,6 +171,12 @@ def pipe_id(x: RecvAio) -> int:
     Raises:
         NngsockError: It is unresolved.
         TypeError: It is not a RecvAio.
+
+    Example:
+        >>> a, b = nngsock.socket("pair", listen="inproc://pipe"), nngsock.socket("pair", dial="inproc://pipe")
+        >>> aio = nngsock.recv_aio(b)
+        >>> nngsock.send(a, "hello", block=True), aio.collect(), nngsock.pipe_id(aio) > 0
+        (0, 'hello', True)
     """
     if not isinstance(x, RecvAio):
         raise TypeError(f"`x` is not a valid RecvAio: {x!r}")
@@ -149,6 +195,11 @@ def race_aio(x: Sequence[Any], cv: ConditionVariable | None = None) -> int | Non
     Returns:
         The 0-based position of the first in the list that is resolved. None if there is no Aio in x, or
         if `cv` is flagged.
+
+    Example:
+        >>> s = nngsock.socket("pair")
+        >>> nngsock.race_aio([nngsock.recv_aio(s), nngsock.recv_aio(s, timeout=10)])
+        1
     """
     aios = (
         [(i, aio) for i, aio in enumerate(x) if isinstance(aio, Aio)] if isinstance(x, list | tuple) else []
@@ -200,6 +251,12 @@ def as_completed(xs: Iterable[Aio], timeout: float | None = None) -> Iterator[Ai
 
     Raises:
         TimeoutError: Not all are resolved in that time.
+
+    Example:
+        >>> s = nngsock.socket("pair")
+        >>> slow, fast = nngsock.recv_aio(s, timeout=500), nngsock.recv_aio(s, timeout=10)
+        >>> [aio is fast for aio in nngsock.as_completed([slow, fast])]
+        [True, False]
     """
     deadline: Final = None if timeout is None else time.monotonic() + timeout
     done: queue.SimpleQueue[Aio] = queue.SimpleQueue()

@@ -247,5 +247,11 @@ def nano(
     tls: TlsConfig | None = None,
     autostart: bool | None = True,
 ) -> Nano:
-    """Make a nano object; see `Nano`."""
+    """Make a nano object; see `Nano`.
+
+    Example:
+        >>> a, b = nngsock.nano("pair", listen="inproc://nano"), nngsock.nano("pair", dial="inproc://nano")
+        >>> a.send("hello", block=True), b.recv(block=True), a.close(), b.close()
+        (0, 'hello', 0, 0)
+    """
     return Nano(proto, dial, listen, tls, autostart)

@@ -116,6 +116,11 @@ def set_opt(x: T, name: str, value: Any) -> T:
     Raises:
         NngError: 9 the object has no such option, 30 the value has the wrong type or is out of range, 24 it
             can only be read, 7 the object is closed.
+
+    Example:
+        >>> s = nngsock.set_opt(nngsock.socket("pair"), "recv-timeout", 10)
+        >>> nngsock.opt(s, "recv-timeout"), nngsock.recv(s, block=True)
+        (10, errorValue 5 | Timed out)
     """
     _usable(x)
     if name in CODEC_OPTIONS:
@@ -218,6 +223,15 @@ def subscribe(con: T, topic: Any = None) -> T:
 
     Raises:
         NngError: 9, the protocol has no subscriptions.
+
+    Example:
+        >>> p = nngsock.socket("pub", listen="inproc://topics")
+        >>> s = nngsock.subscribe(nngsock.socket("sub"), "news")
+        >>> _ = nngsock.dial(s, "inproc://topics", autostart=None)
+        >>> nngsock.send(p, ["weather", "rain"], mode="raw"), nngsock.send(p, ["news", "none"], mode="raw")
+        (0, 0)
+        >>> nngsock.recv(s, "character", block=1000)
+        ['news', 'none']
     """
     _topic(con, topic, "subscribe")
     return con
@@ -228,6 +242,11 @@ def unsubscribe(con: T, topic: Any = None) -> T:
 
     Raises:
         NngError: 12, there is no such subscription.
+
+    Example:
+        >>> s = nngsock.socket("sub")
+        >>> nngsock.unsubscribe(nngsock.subscribe(s, "news"), "news") is s
+        True
     """
     _topic(con, topic, "unsubscribe")
     return con
@@ -252,6 +271,11 @@ def survey_time(con: _S, value: float = 1000) -> _S:
 
     Returns:
         con.
+
+    Example:
+        >>> s = nngsock.survey_time(nngsock.socket("surveyor"), 10)
+        >>> nngsock.send(s, "anybody?", block=True), nngsock.recv(s, block=True)
+        (0, errorValue 5 | Timed out)
     """
     return set_opt(con, "surveyor:survey-time", value)
 

@@ -212,6 +212,15 @@ def close_pipe(socket: Socket, pipe: int) -> int:
 
     Returns:
         0, or the error 7 if it is gone or another socket's.
+
+    Example:
+        >>> joined = nngsock.cv()
+        >>> with nngsock.socket("pair", listen="inproc://close_pipe") as a, nngsock.socket("pair") as b:
+        ...     watching = nngsock.monitor(a, joined)
+        ...     _ = nngsock.dial(b, "inproc://close_pipe"), nngsock.wait(joined)
+        ...     (pipe,) = nngsock.read_monitor(watching)
+        ...     nngsock.close_pipe(a, pipe)
+        0
     """
     _watch_of(socket)
     handle = _pipe_handle(socket, pipe)
@@ -256,6 +265,15 @@ def pipe_info(socket: Socket, pipe: int) -> PipeInfo:
 
     Raises:
         NngError: 7, the pipe is gone or another socket's.
+
+    Example:
+        >>> joined = nngsock.cv()
+        >>> with nngsock.socket("pair", listen="tcp://127.0.0.1:0") as a, nngsock.socket("pair") as b:
+        ...     watching = nngsock.monitor(a, joined)
+        ...     _ = nngsock.dial(b, a.listener[0].url), nngsock.wait(joined)
+        ...     (pipe,) = nngsock.read_monitor(watching)
+        ...     nngsock.pipe_info(a, pipe).address.startswith("127.0.0.1:")
+        True
     """
     _watch_of(socket)
     handle = _pipe_handle(socket, pipe)
@@ -328,6 +346,13 @@ def pipe_notify(
 
     Returns:
         0.
+
+    Example:
+        >>> joined = nngsock.cv()
+        >>> with nngsock.socket("pair", listen="inproc://notify") as a, nngsock.socket("pair") as b:
+        ...     _ = nngsock.pipe_notify(a, joined, add=True), nngsock.dial(b, "inproc://notify")
+        ...     nngsock.wait(joined)
+        True
     """
     if cv is not None and not isinstance(cv, ConditionVariable):
         raise TypeError(f"`cv` is not a valid Condition Variable: {cv!r}")
@@ -416,6 +441,14 @@ def monitor(socket: Socket, cv: ConditionVariable) -> Monitor:
 
     Returns:
         The monitor, to be read with `read_monitor`.
+
+    Example:
+        >>> happened = nngsock.cv()
+        >>> with nngsock.socket("pair", listen="inproc://monitor") as a, nngsock.socket("pair") as b:
+        ...     watching = nngsock.monitor(a, happened)
+        ...     _ = nngsock.dial(b, "inproc://monitor"), nngsock.wait(happened)
+        ...     [pipe > 0 for pipe in nngsock.read_monitor(watching)]
+        [True]
     """
     if not isinstance(cv, ConditionVariable):
         raise TypeError(f"`cv` is not a valid Condition Variable: {cv!r}")
@@ -423,7 +456,13 @@ def monitor(socket: Socket, cv: ConditionVariable) -> Monitor:
 
 
 def read_monitor(x: Monitor) -> list[int] | None:
-    """What has happened since the last time; see `Monitor.read`."""
+    """What has happened since the last time; see `Monitor.read`.
+
+    Example:
+        >>> with nngsock.socket("pair") as s:
+        ...     print(nngsock.read_monitor(nngsock.monitor(s, nngsock.cv())))
+        None
+    """
     if not isinstance(x, Monitor):
         raise TypeError(f"`x` is not a valid Monitor: {x!r}")
     return x.read()

@@ -88,6 +88,15 @@ def reply(
 
     Returns:
         0, or an `ErrorValue` of receiving or sending.
+
+    Example:
+        >>> with (
+        ...     nngsock.socket("rep", listen="inproc://reply") as rep,
+        ...     nngsock.socket("req", dial="inproc://reply") as req,
+        ... ):
+        ...     answer = nngsock.request(nngsock.context(req), [3, 1, 2])
+        ...     nngsock.reply(nngsock.context(rep), sorted, timeout=5000, reverse=True), answer.collect()
+        (0, [3, 2, 1])
     """
     con = _valid(context)
     block = True if timeout is None else timeout

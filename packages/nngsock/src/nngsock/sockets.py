@@ -338,6 +338,12 @@ def context(socket: Socket) -> Context:
 
     Raises:
         NngError: 9, the protocol has no contexts.
+
+    Example:
+        >>> with nngsock.socket("req", listen="inproc://contexts") as s:
+        ...     one, other = nngsock.context(s), nngsock.context(s)
+        ...     one.socket is other.socket, one.id == other.id, one.state
+        (True, False, 'opened')
     """
     if not isinstance(socket, Socket):
         raise TypeError(f"`socket` is not a valid Socket: {socket!r}")

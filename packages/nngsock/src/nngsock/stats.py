@@ -25,6 +25,11 @@ def stat(x: Socket | Endpoint, name: str) -> int | str | None:
 
     Returns:
         The value; None if there is no such statistic, x is closed, or NNG was built without statistics.
+
+    Example:
+        >>> with nngsock.socket("pair", listen="inproc://stat") as s:
+        ...     [nngsock.stat(s, name) for name in ("listeners", "protocol", "no such statistic")]
+        [1, 'pair', None]
     """
     kind = getattr(x, "kind", None)
     if kind not in {"socket", "dialer", "listener"}:

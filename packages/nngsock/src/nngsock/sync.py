@@ -286,32 +286,67 @@ def cv() -> ConditionVariable:
 
 
 def wait(cv: ConditionVariable) -> bool:
-    """Wait for a signal and take it; see `ConditionVariable.wait`."""
+    """Wait for a signal and take it; see `ConditionVariable.wait`.
+
+    Example:
+        >>> c = cv()
+        >>> cv_signal(c), wait(c)
+        (0, True)
+    """
     return _valid(cv).wait()
 
 
 def until(cv: ConditionVariable, msec: float) -> bool:
-    """Wait for a signal, not longer than `msec` milliseconds; see `ConditionVariable.until`."""
+    """Wait for a signal, not longer than `msec` milliseconds; see `ConditionVariable.until`.
+
+    Example:
+        >>> c = cv()
+        >>> until(c, 10), cv_signal(c), until(c, 10)
+        (False, 0, True)
+    """
     return _valid(cv).until(msec)
 
 
 def cv_value(cv: ConditionVariable) -> int:
-    """The number of signals that nobody has taken."""
+    """The number of signals that nobody has taken.
+
+    Example:
+        >>> c = cv()
+        >>> cv_signal(c), cv_signal(c), cv_value(c)
+        (0, 0, 2)
+    """
     return _valid(cv).value()
 
 
 def cv_reset(cv: ConditionVariable) -> int:
-    """Set the counter to 0 and clear the flag; returns 0."""
+    """Set the counter to 0 and clear the flag; returns 0.
+
+    Example:
+        >>> c = cv()
+        >>> cv_signal(c), cv_reset(c), cv_value(c)
+        (0, 0, 0)
+    """
     return _valid(cv).reset()
 
 
 def cv_signal(cv: ConditionVariable) -> int:
-    """Add 1, or wake a waiter; returns 0."""
+    """Add 1, or wake a waiter; returns 0.
+
+    Example:
+        >>> cv_signal(cv())
+        0
+    """
     return _valid(cv).signal()
 
 
 def forward(cv: ConditionVariable, cv2: ConditionVariable) -> ConditionVariable:
-    """Signal `cv2` whenever `cv` is; see `ConditionVariable.forward`. Returns `cv2`."""
+    """Signal `cv2` whenever `cv` is; see `ConditionVariable.forward`. Returns `cv2`.
+
+    Example:
+        >>> one, all_of_them = cv(), cv()
+        >>> forward(one, all_of_them) is all_of_them, cv_signal(one), cv_value(all_of_them)
+        (True, 0, 1)
+    """
     return _valid(cv).forward(cv2)
 
 

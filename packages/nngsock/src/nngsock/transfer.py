@@ -60,6 +60,13 @@ def recv(con: Connection, mode: str | int = "serial", block: bool | float | None
     Returns:
         What the message says, or an `ErrorValue`: 8 when there is none, 5 when the time is over. Bytes, with
         an `NngWarning`, where the message does not fit the mode.
+
+    Example:
+        >>> a, b = nngsock.socket("pair", listen="inproc://recv"), nngsock.socket("pair", dial="inproc://recv")
+        >>> nngsock.send(a, [1.5, 2.5], mode="raw", block=True), nngsock.recv(b, "double", block=True)
+        (0, [1.5, 2.5])
+        >>> nngsock.recv(b)
+        errorValue 8 | Try again
     """
     channel = channel_of(con)
     name = receive_mode(mode)
@@ -82,6 +89,12 @@ def send_aio(
 
     Returns:
         The operation, which goes on if this object is dropped.
+
+    Example:
+        >>> a, b = nngsock.socket("pair", listen="inproc://send_aio"), nngsock.socket("pair", dial="inproc://send_aio")
+        >>> aio = nngsock.send_aio(a, "hello", timeout=1000)
+        >>> nngsock.recv(b, block=True), aio.collect()
+        ('hello', 0)
     """
     channel = channel_of(con)
     limit = DEFAULT if timeout is None else milliseconds("timeout", timeout)
@@ -105,6 +118,12 @@ def recv_aio(
 
     Returns:
         The operation, which is stopped if this object is dropped.
+
+    Example:
+        >>> a, b = nngsock.socket("pair", listen="inproc://recv_aio"), nngsock.socket("pair", dial="inproc://recv_aio")
+        >>> aio = nngsock.recv_aio(b, timeout=1000)
+        >>> nngsock.send(a, "hello", block=True), aio.collect()
+        (0, 'hello')
     """
     channel = channel_of(con)
     name = receive_mode(mode)

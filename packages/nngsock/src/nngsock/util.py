@@ -23,7 +23,12 @@ __all__ = ("ip_addr", "is_nano", "mclock", "msleep", "nng_version", "random")
 
 
 def is_nano(x: object) -> bool:
-    """Whether x is a Socket, Context, Dialer, Listener, Monitor, Stream, Nano, Server or its connection."""
+    """Whether x is a Socket, Context, Dialer, Listener, Monitor, Stream, Nano, Server or its connection.
+
+    Example:
+        >>> nngsock.is_nano(nngsock.socket("pair")), nngsock.is_nano("pair")
+        (True, False)
+    """
     if isinstance(x, Socket | Context | Endpoint | Monitor):
         return True
     # Nothing is an object of a module that was not imported yet.
@@ -66,7 +71,14 @@ def random(n: int = 1, convert: bool = True) -> str | bytes:
 
 
 def mclock() -> float:
-    """Milliseconds on a clock that never goes back; only differences have a meaning."""
+    """Milliseconds on a clock that never goes back; only differences have a meaning.
+
+    Example:
+        >>> begun = mclock()
+        >>> msleep(10)
+        >>> 10 <= mclock() - begun
+        True
+    """
     return time.monotonic() * 1000
 
 
@@ -75,6 +87,9 @@ def msleep(time_: float) -> None:
 
     Args:
         time_: Milliseconds; up to 0 returns at once.
+
+    Example:
+        >>> msleep(10)
     """
     if isinstance(time_, bool) or not isinstance(time_, int | float) or math.isnan(time_):
         raise TypeError(f"`time_` must be a number of milliseconds, not {time_!r}")
@@ -99,6 +114,10 @@ def ip_addr() -> dict[str, str]:
 
     Raises:
         NngError: 9, this system is not POSIX.
+
+    Example:
+        >>> all(address.count(".") == 3 for address in ip_addr().values())
+        True
     """
     if sys.platform == "win32":
         raise exception_for(ENOTSUP, "ip_addr needs a POSIX system")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import asyncio
     import ssl
 
+    from typing_extensions import TypeIs
     from yarl import URL
 
     from nngsock.http.exchange import Client
@@ -541,12 +542,24 @@ def ncurl_session(
 
 
 def transact(session: NcurlSession) -> NcurlResult:
-    """Make a session's request, and wait for the response; see `NcurlSession.transact`."""
+    """Make a session's request, and wait for the response; see `NcurlSession.transact`.
+
+    Example:
+        >>> server = nngsock.http_server("http://127.0.0.1:0", nngsock.handler("/", lambda req: "hello"))
+        >>> with server, nngsock.ncurl_session(server.url) as session:
+        ...     nngsock.transact(session).data
+        'hello'
+    """
     if not isinstance(session, NcurlSession):
         raise TypeError(f"`session` is not a valid ncurlSession: {session!r}")
     return session.transact()
 
 
-def is_ncurl_session(x: object) -> bool:
-    """Whether x is an `NcurlSession`; what `ncurl_session` returns on failure is none."""
+def is_ncurl_session(x: object) -> TypeIs[NcurlSession]:
+    """Whether x is an `NcurlSession`; what `ncurl_session` returns on failure is none.
+
+    Example:
+        >>> nngsock.is_ncurl_session("no session")
+        False
+    """
     return isinstance(x, NcurlSession)

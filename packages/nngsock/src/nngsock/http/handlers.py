@@ -213,6 +213,12 @@ def handler_file(path: str, file: str | os.PathLike[str], prefix: bool = False) 
         path: Such as "/favicon.ico".
         file: The file; an `NngWarning` says that it does not exist (yet).
         prefix: Answer for what is below the path, too.
+
+    Example:
+        >>> server = nngsock.http_server("http://127.0.0.1:0", nngsock.handler_file("/code", __file__))
+        >>> with server:
+        ...     nngsock.ncurl(server.url + "/code").status
+        200
     """
     found = Path(file).expanduser()
     if not found.is_file():
@@ -228,6 +234,13 @@ def handler_directory(path: str, directory: str | os.PathLike[str]) -> Handler:
     Args:
         path: Such as "/static": then "/static/css/x.css" is the file css/x.css.
         directory: The directory; an `NngWarning` says that it does not exist (yet).
+
+    Example:
+        >>> import pathlib
+        >>> static = nngsock.handler_directory("/code", pathlib.Path(__file__).parent)
+        >>> with nngsock.http_server("http://127.0.0.1:0", static) as server:
+        ...     [nngsock.ncurl(server.url + path).status for path in ("/code/handlers.py", "/code/no.py")]
+        [200, 404]
     """
     found = Path(directory).expanduser()
     if not found.is_dir():
@@ -245,6 +258,12 @@ def handler_inline(
         data: The body.
         content_type: "application/octet-stream" if None.
         prefix: Answer for what is below the path, too.
+
+    Example:
+        >>> robots = nngsock.handler_inline("/robots.txt", "User-agent: *", "text/plain")
+        >>> with nngsock.http_server("http://127.0.0.1:0", robots) as server:
+        ...     nngsock.ncurl(server.url + "/robots.txt").data
+        'User-agent: *'
     """
     if isinstance(data, str):
         body = data.encode()
@@ -267,6 +286,14 @@ def handler_redirect(path: str, location: str, status: int = 302, prefix: bool =
 
     Raises:
         ValueError: Another status.
+
+    Example:
+        >>> moved = nngsock.handler_redirect("/old", "/new"), nngsock.handler("/new", lambda req: "here")
+        >>> with nngsock.http_server("http://127.0.0.1:0", moved) as server:
+        ...     nngsock.ncurl(server.url + "/old").status
+        ...     nngsock.ncurl(server.url + "/old", follow=True).data
+        302
+        'here'
     """
     if status not in REDIRECTS or isinstance(status, bool):
         raise ValueError(f"`status` must be 301, 302, 303, 307 or 308, not {status!r}")
