@@ -189,7 +189,7 @@ def test_an_unwanted_element_is_passed_over(daemon):
 
 def test_the_running_element_is_interrupted_and_the_next_goes_on():
     interrupt = evaluate.Interrupt()
-    interrupt.install()
+    interrupt.install("")
     try:
         daemon = Daemon(interrupt=interrupt)
         daemon.namespace["stop"] = lambda: interrupt(101)
@@ -203,7 +203,7 @@ def test_the_running_element_is_interrupted_and_the_next_goes_on():
 
 def test_an_element_that_raises_sigint_itself_is_interrupted():
     interrupt = evaluate.Interrupt()
-    interrupt.install()
+    interrupt.install("")
     try:
         f = by_value("import signal\ndef f(x):\n    if x:\n        signal.raise_signal(2)\n    return x")
         found = Daemon(interrupt=interrupt).run(f, [0, 1, 0])

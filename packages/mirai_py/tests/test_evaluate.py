@@ -113,7 +113,7 @@ def test_on_daemon_is_true_inside_a_task(one):
 @pytest.fixture
 def interrupt():
     made = Interrupt()
-    made.install()
+    made.install("")
     yield made
     made.uninstall()
 
@@ -121,7 +121,7 @@ def interrupt():
 def test_the_signals_are_given_back():
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGURG)]
     made = Interrupt()
-    made.install()
+    made.install("")
     assert signal.getsignal(signal.SIGINT) == made._handle
     made.uninstall()
     made.uninstall()

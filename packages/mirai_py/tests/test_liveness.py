@@ -8,7 +8,8 @@ import pytest
 
 import mirai_py
 from mirai_py import liveness
-from mirai_py.liveness import keep_alive, port_of
+from mirai_py.descriptors import port_of
+from mirai_py.liveness import keep_alive
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are looked up on Linux only")
 
@@ -46,20 +47,6 @@ def connections(port):
 
 
 connections.__module__ = "__main__"
-
-
-@pytest.mark.parametrize(
-    ("url", "port"),
-    [
-        ("tcp://127.0.0.1:5555", 5555),
-        ("wss://[::1]:80/path", 80),
-        ("ipc:///tmp/a:1", None),
-        ("abstract://b", None),
-        ("tcp://host", None),
-    ],
-)
-def test_only_urls_of_a_network_have_a_port(url, port):
-    assert port_of(url) == port
 
 
 @linux

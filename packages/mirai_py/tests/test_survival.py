@@ -190,6 +190,36 @@ def test_children_of_the_elements_of_a_map_are_not_daemons(fresh, log):
     assert log.began() == Counter(str(i) for i in range(200))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [mirai_py.local_url(), "ipc://{}/s", "tcp://127.0.0.1:0", "ws://127.0.0.1:0"],
+    ids=["abstract", "ipc", "tcp", "ws"],
+)
+def test_a_daemon_whose_task_left_a_child_is_missed_at_once(fresh, others, ended, tmp_path, url):
+    mirai_py.daemons(url=url.format(tmp_path), compute=fresh)
+    mirai_py.launch_local(2, compute=fresh)
+    others.add(20)
+    pids = tmp_path / "pids"
+    os.mkfifo(pids)
+    source = f"""
+    import os, time
+    child = os.fork()
+    if child:
+        with open({str(pids)!r}, "w") as told:
+            told.write(f"{{os.getpid()}} {{child}}")
+    time.sleep(600)
+    """
+    m = mirai(textwrap.dedent(source), _compute=fresh)
+    pid, child = map(int, pids.read_text().split())
+    others.add(20)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(mirai_py.MiraiConnectionError, match="signal SIGKILL"):
+        m.result(timeout=20)
+    others.check()
+    os.kill(child, signal.SIGKILL)
+    assert ended(child)
+
+
 @pytest.mark.parametrize("what", ["function", "argument", "global"])
 def test_what_does_not_pickle_is_told_to_who_submits_it(fresh, others, what):
     mirai_py.daemons(2, compute=fresh)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import nngsock
+from mirai_py.descriptors import port_of
 from mirai_py.guard import Guard
-from mirai_py.liveness import Pulse, port_of
+from mirai_py.liveness import Pulse
 
 if TYPE_CHECKING:
     from mirai_py.dispatcher import Dispatcher

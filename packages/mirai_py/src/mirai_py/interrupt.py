@@ -11,6 +11,7 @@ import traceback
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from mirai_py.descriptors import close_connections
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
@@ -37,12 +38,14 @@ class Interrupt:
         running: the task that runs.
         any_unwanted: there may be tasks that must not start.
         forked: this process is the child of a task, which has to end where the task does.
+        url: where the host is that gives the tasks.
     """
 
     def __init__(self) -> None:
         self.running: int | None = None
         self.any_unwanted = False
         self.forked = False
+        self.url = ""
         self._ended = False
         self._unwanted: set[int] = set()
         self._signalled = False
@@ -50,8 +53,14 @@ class Interrupt:
         self._installed = False
         self._before: list[tuple[int, Any]] = []
 
-    def install(self) -> None:
-        """Take over the signals, if this is the main thread."""
+    def install(self, url: str) -> None:
+        """Take over the signals, if this is the main thread, and what tasks fork.
+
+        Args:
+            url: of the host: a child of a task must not hold the connection to it, else the host would take
+                this daemon to be there for as long as the child is.
+        """
+        self.url = url
         if threading.current_thread() is threading.main_thread():
             handlers = {signal.SIGINT: self._handle, NUDGE: _ignore}
             if signal.getsignal(ALARM) is signal.SIG_DFL:
@@ -133,6 +142,7 @@ _serving: weakref.WeakSet[Interrupt] = weakref.WeakSet()
 def _mark_child() -> None:
     for interrupt in _serving:
         interrupt.forked = True
+        close_connections(interrupt.url)
 
 
 os.register_at_fork(after_in_child=_mark_child)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import sys
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from mirai_py.descriptors import connections
 from mirai_py.timer import timer
 
 if TYPE_CHECKING:
@@ -26,62 +24,30 @@ PULSE_SECONDS = 20.0
 MAX_MISSED = 3
 SETTLE_SECONDS = 0.5
 
-_LOCAL = frozenset({"abstract", "ipc", "unix", "inproc"})
-
-
-def port_of(url: str) -> int | None:
-    """The port of a URL on a network; None for a local socket.
-
-    Example:
-        >>> port_of("tls+tcp://10.0.0.1:5555"), port_of("ipc:///tmp/socket")
-        (5555, None)
-    """
-    scheme, _, rest = url.partition("://")
-    return None if scheme in _LOCAL else urlsplit(f"//{rest}").port
-
 
 def keep_alive(port: int) -> int:
     """Turn keepalive on for the TCP connections of this process from or to a port.
 
-    NNG only turns it on, with the two hours of the system; so the descriptors are looked up here, on Linux.
+    NNG only turns it on, with the two hours of the system.
 
     Returns:
         How many there are.
     """
-    if sys.platform != "linux":
-        return 0
-    return sum(_keep_alive(int(name), port) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
+    number = 0
+    for _, connection in connections(lambda it: _is_of(port, it)):
+        with contextlib.suppress(OSError):  # it is gone
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE_SECONDS)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, INTERVAL_SECONDS)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+            number += 1
+    return number
 
 
-def _keep_alive(descriptor: int, port: int) -> bool:
-    with contextlib.suppress(OSError, IndexError), _borrowed(descriptor) as connection:
-        if connection.type != socket.SOCK_STREAM or connection.family not in (
-            socket.AF_INET,
-            socket.AF_INET6,
-        ):
-            return False
-        if port not in (connection.getsockname()[1], connection.getpeername()[1]):
-            return False
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE_SECONDS)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, INTERVAL_SECONDS)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
-        return True
-    return False
-
-
-def _borrowed(descriptor: int) -> socket.socket:
-    """A socket object for a descriptor of somebody else: of a copy, so that closing it closes nothing.
-
-    Raises:
-        OSError: it is no socket, or gone.
-    """
-    copy = os.dup(descriptor)
-    try:
-        return socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        raise
+def _is_of(port: int, connection: socket.socket) -> bool:
+    if connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    return port in (connection.getsockname()[1], connection.getpeername()[1])
 
 
 class Pulse:

@@ -23,13 +23,14 @@ from mirai_py import codes, frames, handshake, shm
 from mirai_py.bodies import is_shared, leased
 from mirai_py.chunks import FLUSH_SECONDS, Running
 from mirai_py.custom import Custom
+from mirai_py.descriptors import port_of
 from mirai_py.encryption import trust_of
 from mirai_py.errors import MiraiException, MiraiTypeError
 from mirai_py.evaluate import Evaluator, is_traced
 from mirai_py.frames import Kind, Result, Status, TaskFlag
 from mirai_py.inheritance import inheritance
 from mirai_py.interrupt import Interrupt
-from mirai_py.liveness import keep_alive, port_of
+from mirai_py.liveness import keep_alive
 from mirai_py.options import check_options
 from mirai_py.process import name_process, opened_output, redirect_output
 from mirai_py.streams import Stream, seed_daemon
@@ -228,7 +229,7 @@ class _Worker:
             start = True if asyncdial else None
             nngsock.dial(self._socket, self._url, tls=self._trust, autostart=start, fail="error")
             self._wait_for_host(None if asyncdial else HANDSHAKE_SECONDS)
-            self._interrupt.install()
+            self._interrupt.install(self._url)
             self._settle()
             if self._lane is not None:
                 self._inbox.watch(self._lane.descriptor, partial(self._hear, self._lane))
