@@ -40,7 +40,7 @@ def there_and_back(peers: dict[str, Peer], options: Namespace) -> list[Bar]:
         second[:] = first
 
     def second(call: Callable[[], object]) -> Callable[[], float]:
-        """The time of one, after another: what it can keep of that is there."""
+        """The time of one right after another, so that the system has memory at hand for all alike."""
         return lambda: (call(), seconds(call))[1]
 
     def sent(peer: Peer, value: object) -> Callable[[], float]:
@@ -51,7 +51,7 @@ def there_and_back(peers: dict[str, Peer], options: Namespace) -> list[Bar]:
     mirai = peers["mirai"]
     shared = mirai_py.share(array)
     copies = "two memcpy into fresh memory"
-    variants = {copies: lambda: seconds(two_copies)}
+    variants = {copies: second(two_copies)}
     variants |= {peer.name: sent(peer, array) for peer in peers.values() if peer.name not in TOO_SLOW}
     variants["mirai, and all of it is read"] = second(
         lambda: mirai.value(mirai.submit(identity, array)).sum()
