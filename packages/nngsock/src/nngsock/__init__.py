@@ -68,7 +68,7 @@ from nngsock.sync import (
 from nngsock.tls import TlsConfig, tls_config
 from nngsock.transfer import recv, recv_aio, send, send_aio
 from nngsock.url import parse_url
-from nngsock.util import ip_addr, is_nano, mclock, msleep, nng_version, random
+from nngsock.util import is_nano, mclock, msleep, nng_version, random
 
 if typing.TYPE_CHECKING:
     from nngsock.bytestream import Stream, stream
@@ -98,6 +98,7 @@ if typing.TYPE_CHECKING:
         ncurl_session,
         transact,
     )
+    from nngsock.interfaces import ip_addr
     from nngsock.nanoobject import Nano, nano
     from nngsock.status import status_code
     from nngsock.stdio import read_stdin, write_stdout
@@ -228,6 +229,7 @@ _LAZY = {
     "Nano": "nngsock.nanoobject",
     "Stream": "nngsock.bytestream",
     "device_aio": "nngsock.device",
+    "ip_addr": "nngsock.interfaces",
     "nano": "nngsock.nanoobject",
     "read_stdin": "nngsock.stdio",
     "status_code": "nngsock.status",

@@ -15,13 +15,13 @@ from nngsock.completion import at_exit, pending
 from nngsock.endpoints import check_tls, warn
 from nngsock.errors import ECLOSED, EINVAL, ENOTSUP, NngWarning, check, exception_for
 from nngsock.gate import Gate
-from nngsock.lifelines import Lifeline, has_no_peer, may_be_lost_untold
+from nngsock.lifelines import Lifeline, has_no_peer
 from nngsock.operation import Operation
-from nngsock.reaper import hold_up, is_websocket
+from nngsock.reaper import hold_up
 from nngsock.streamchannel import StreamChannel
 from nngsock.streamoperation import StreamOperation
 from nngsock.tls import TlsConfig, tls_config
-from nngsock.url import parse_url
+from nngsock.url import is_websocket, may_be_lost_untold, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

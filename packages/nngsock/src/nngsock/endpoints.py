@@ -26,11 +26,10 @@ from nngsock.errors import (
     exception_for,
     nng_error,
 )
-from nngsock.lifelines import may_be_lost_untold
-from nngsock.reaper import hold_up, is_websocket
+from nngsock.reaper import hold_up
 from nngsock.sync import acquire
 from nngsock.tls import TlsConfig
-from nngsock.url import parse_url
+from nngsock.url import is_websocket, may_be_lost_untold, parse_url
 
 if TYPE_CHECKING:
     from nngsock.sockets import Socket

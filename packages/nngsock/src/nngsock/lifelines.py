@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import selectors
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from nngsock._native import lib, new
 from nngsock.errors import ECLOSED, ESYSERR
 from nngsock.gate import Gate
-from nngsock.reaper import is_websocket
 from nngsock.streamoperation import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ("Lifeline", "has_message", "has_no_peer", "may_be_lost_untold")
+__all__ = ("Lifeline", "has_no_peer", "look_after_pipe")
 
 INTERVAL: Final = 1_000  # milliseconds between two looks
 
@@ -79,11 +79,6 @@ def _look_at_all() -> None:
         Timer(_gate, INTERVAL, _look_at_all)
 
 
-def may_be_lost_untold(url: str) -> bool:
-    """Whether NNG may forget to tell of the loss of a connection to this address."""
-    return url.startswith("tls+tcp") or is_websocket(url)
-
-
 def has_no_peer(get_address: Callable[[Any, bytes, Any], int], connection: Any) -> bool:
     """Whether a connection is lost that has not been closed here.
 
@@ -95,7 +90,7 @@ def has_no_peer(get_address: Callable[[Any, bytes, Any], int], connection: Any) 
     return code == ECLOSED or code >= ESYSERR  # WebSockets say the one, the system that of TLS the other
 
 
-def has_message(socket: Any) -> bool:
+def _has_message(socket: Any) -> bool:
     """Whether there is something to receive.
 
     Args:
@@ -110,3 +105,18 @@ def has_message(socket: Any) -> bool:
         except (OSError, ValueError):
             return True  # the socket has just been closed, and its pipes with it
         return bool(selector.select(0))
+
+
+def look_after_pipe(number: int, socket: Any) -> Lifeline:
+    """Have a pipe closed once it is lost; not while there is a message, which its end would take along.
+
+    Args:
+        number: The pipe's id.
+        socket: NNG's socket.
+    """
+    pipe = new("nng_pipe *", (number,))[0]
+
+    def is_cut() -> bool:
+        return has_no_peer(lib.nng_pipe_get_addr, pipe) and not _has_message(socket)
+
+    return Lifeline(is_cut, partial(lib.nng_pipe_close, pipe))

@@ -10,17 +10,16 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from nngsock._native import ffi, lib, life, new, nng, refuse, text
 from nngsock.callbacks import log_exception
 from nngsock.errors import ECLOSED, ErrorValue, NngsockError, check, exception_for
-from nngsock.lifelines import Lifeline, has_message, has_no_peer
 from nngsock.reaper import pause
 from nngsock.sync import ConditionVariable
 
 if TYPE_CHECKING:
+    from nngsock.lifelines import Lifeline
     from nngsock.sockets import Socket
 
 __all__ = (
@@ -59,7 +58,7 @@ class PipeWatch:
         "_key",
         "_lifelines",
         "_lock",
-        "_looks_after",
+        "_look_after_pipe",
         "functions",
         "notified",
         "websocket",
@@ -72,7 +71,8 @@ class PipeWatch:
         self.functions: tuple[PipeFunction, ...] = ()
         self.notified: dict[str, PipeFunction] = {}
         self.websocket = False  # whether the socket has connections of ws:// or wss://
-        self._looks_after = False  # whether it has connections whose loss NNG may not tell
+        # How to look after connections, where there may be some whose loss NNG does not tell.
+        self._look_after_pipe: Callable[[int, Any], Lifeline] | None = None
         self._lifelines: dict[int, Lifeline] = {}
 
     def expect_websockets(self) -> None:
@@ -83,15 +83,15 @@ class PipeWatch:
     def expect_untold_losses(self) -> None:
         """Look after connections whose loss NNG may not tell."""
         if _callback is not None:  # else the loss of some goes unnoticed
-            self._looks_after = True
+            from nngsock.lifelines import look_after_pipe
+
+            self._look_after_pipe = look_after_pipe
             self._register()
 
     def look_after(self, event: str, pipe: Any) -> None:
         """Begin or end to look after one."""
-        if event == "add" and self._looks_after:
-            kept = new("nng_pipe *", (pipe.id,))[0]  # what NNG gives is gone when this returns
-            is_cut = partial(_is_cut, kept, self._handle)
-            self._lifelines[pipe.id] = Lifeline(is_cut, partial(lib.nng_pipe_close, kept))
+        if event == "add" and self._look_after_pipe is not None:
+            self._lifelines[pipe.id] = self._look_after_pipe(pipe.id, self._handle)
         elif event == "remove" and (lifeline := self._lifelines.pop(pipe.id, None)) is not None:
             lifeline.let_go()
 
@@ -150,11 +150,6 @@ def _on_event(pipe: Any, event: int, key: Any) -> None:
         lib.nng_pipe_close(pipe)
     if watch.websocket and name == "remove":
         pause()
-
-
-def _is_cut(pipe: Any, socket: Any) -> bool:
-    """Whether a pipe is lost; closing it would take along a message that has not been received."""
-    return has_no_peer(lib.nng_pipe_get_addr, pipe) and not has_message(socket)
 
 
 def _make_callback() -> Any:

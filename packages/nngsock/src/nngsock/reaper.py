@@ -15,18 +15,12 @@ from typing import Final
 from nngsock._native import lib
 from nngsock.completion import pending, take_aio
 
-__all__ = ("hold_up", "is_websocket", "pause")
+__all__ = ("hold_up", "pause")
 
-SCHEMES: Final = ("ws://", "wss://", "ws4://", "ws6://", "wss4://", "wss6://")
 PAUSE_SECONDS: Final = 0.02
 PATIENCE_SECONDS: Final = 1.0  # the reaper may be waiting for the very thread that calls
 _LONG: Final = 600_000
 _FOR_EVER: Final = -1
-
-
-def is_websocket(url: str) -> bool:
-    """Whether an address is one of WebSockets."""
-    return url.startswith(SCHEMES)
 
 
 def pause() -> None:

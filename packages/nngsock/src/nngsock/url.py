@@ -7,8 +7,9 @@ from typing import Any, Final
 from nngsock._native import new, nng, text
 from nngsock.errors import EINVAL, exception_for
 
-__all__ = ("parse_url",)
+__all__ = ("is_websocket", "may_be_lost_untold", "parse_url")
 
+WEBSOCKET_SCHEMES: Final = ("ws://", "wss://", "ws4://", "ws6://", "wss4://", "wss6://")
 URL_FIELDS: Final = ("scheme", "userinfo", "hostname", "port", "path", "query", "fragment")
 DEFAULT_PORTS: Final = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
 
@@ -44,3 +45,13 @@ def parse_url(url: str) -> dict[str, str]:
 def _field(url: Any, name: str) -> str:
     pointer = getattr(url, f"u_{name}")
     return text(pointer) if pointer else ""
+
+
+def is_websocket(url: str) -> bool:
+    """Whether an address is one of WebSockets."""
+    return url.startswith(WEBSOCKET_SCHEMES)
+
+
+def may_be_lost_untold(url: str) -> bool:
+    """Whether NNG may forget to tell of the loss of a connection to this address."""
+    return url.startswith("tls+tcp") or is_websocket(url)

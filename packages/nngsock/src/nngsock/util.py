@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
-import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nngsock._native import nng, text
 from nngsock.endpoints import Endpoint
-from nngsock.errors import ENOTSUP, exception_for
 from nngsock.pipes import Monitor
 from nngsock.sockets import Context, Socket
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ("ip_addr", "is_nano", "mclock", "msleep", "nng_version", "random")
+__all__ = ("is_nano", "mclock", "msleep", "nng_version", "random")
 
 
 def is_nano(x: object) -> bool:
@@ -95,52 +89,3 @@ def msleep(time_: float) -> None:
         raise TypeError(f"`time_` must be a number of milliseconds, not {time_!r}")
     if time_ > 0:
         time.sleep(time_ / 1000)
-
-
-class _Interface(ctypes.Structure):
-    """What `struct ifaddrs` begins with, alike on Linux and macOS."""
-
-
-_Interface._fields_ = [
-    ("next", ctypes.POINTER(_Interface)),
-    ("name", ctypes.c_char_p),
-    ("flags", ctypes.c_uint),
-    ("address", ctypes.c_void_p),
-]
-
-
-def ip_addr() -> dict[str, str]:
-    """The IPv4 address of each network interface of this machine, the loopback left out.
-
-    Raises:
-        NngError: 9, this system is not POSIX.
-
-    Example:
-        >>> all(address.count(".") == 3 for address in ip_addr().values())
-        True
-    """
-    if sys.platform == "win32":
-        raise exception_for(ENOTSUP, "ip_addr needs a POSIX system")
-    libc = ctypes.CDLL(None, use_errno=True)
-    first = ctypes.POINTER(_Interface)()
-    if libc.getifaddrs(ctypes.byref(first)):
-        raise OSError(ctypes.get_errno(), "getifaddrs failed")
-    try:
-        return dict(_ipv4_addresses(first))
-    finally:
-        libc.freeifaddrs(first)
-
-
-def _ipv4_addresses(interface: Any) -> Iterator[tuple[str, str]]:
-    while interface:
-        entry = interface.contents
-        interface = entry.next
-        if not entry.address:
-            continue
-        content = ctypes.string_at(entry.address, 2)
-        family = content[1] if sys.platform == "darwin" else int.from_bytes(content, sys.byteorder)
-        if family != socket.AF_INET:
-            continue
-        address = socket.inet_ntoa(ctypes.string_at(entry.address + 4, 4))
-        if not address.startswith("127."):
-            yield entry.name.decode(), address
