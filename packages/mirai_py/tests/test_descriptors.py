@@ -1,3 +1,4 @@
+import os
 import socket
 
 import pytest
@@ -31,13 +32,13 @@ def test_connections_to_a_url_are_closed_and_no_others(scheme, tmp_path):
         server.listen()
         name = server.getsockname()
         url = f"ipc://{name}" if scheme == "ipc" else f"abstract://{name[1:].decode()}"
-    with server, socket.socket(server.family) as client:
-        client.connect(server.getsockname())
-        peer, _ = server.accept()
-        with peer:
-            close_connections(other)
-            peer.send(b"x")
-            assert client.recv(1) == b"x"
-            close_connections(url)
-            client.detach()  # it is closed
-            assert peer.recv(1) == b""
+    client = socket.socket(server.family)
+    client.connect(server.getsockname())
+    accepted, _ = server.accept()
+    close_connections(other)
+    accepted.send(b"x")
+    assert client.recv(1) == b"x"
+    close_connections(url)
+    for each in (server, client, accepted):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(each.detach())

@@ -140,6 +140,23 @@ def test_they_end_when_their_host_is_killed(scheme, work, host, ended, gate):
     assert ended(pid)
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_so_they_do_if_a_child_of_the_host_lives_on(scheme, host, ended, gate):
+    needs(scheme)
+    forking = HOST.replace(
+        "sys.stdin.read()", "child = os.fork()\nif child: print(child, flush=True)\nsys.stdin.read()"
+    )
+    process = host(forking, scheme, f"{announce(gate)}\nimport time; time.sleep(600)", "{}")
+    pid = int(process.stdout.readline())
+    child = int(process.stdout.readline())
+    gate.wait()
+    process.send_signal(signal.SIGKILL)
+    assert ended(pid)
+    assert not ended(child, 0)
+    os.kill(child, signal.SIGKILL)
+    assert ended(child)
+
+
 def announce(gate):
     """Source text that tells a gate that its task has begun."""
     return (

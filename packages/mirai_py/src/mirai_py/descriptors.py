@@ -52,15 +52,20 @@ def _borrowed(descriptor: int) -> socket.socket:
 
 
 def close_connections(url: str) -> None:
-    """Close what leads from here to a URL: in a forked child, which would keep it open beyond its parent."""
-    found = [descriptor for descriptor, _ in connections(lambda it: _leads_to(url, it))]
+    """Close what listens at a URL or leads to it: in a forked child, which would keep it open too long."""
+    found = [descriptor for descriptor, _ in connections(lambda it: _is_of(url, it))]
     for descriptor in found:
         os.close(descriptor)
 
 
-def _leads_to(url: str, connection: socket.socket) -> bool:
-    peer = connection.getpeername()
-    if isinstance(peer, tuple):
-        return bool(peer[1] == port_of(url))
+def _is_of(url: str, connection: socket.socket) -> bool:
+    if _is_at(url, connection.getsockname()):
+        return True
+    return _is_at(url, connection.getpeername())
+
+
+def _is_at(url: str, address: object) -> bool:
+    if isinstance(address, tuple):
+        return bool(address[1] == port_of(url))
     path = unquote(url.partition("://")[2])
-    return peer in (path, b"\0" + path.encode())
+    return address in (path, b"\0" + path.encode())

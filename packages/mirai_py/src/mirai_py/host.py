@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from typing import TYPE_CHECKING
 
 import nngsock
-from mirai_py.descriptors import port_of
+from mirai_py.descriptors import close_connections, port_of
 from mirai_py.guard import Guard
 from mirai_py.liveness import Pulse
 
@@ -49,7 +51,8 @@ class Host:
         except BaseException:
             self.close()
             raise
-        url = self._socket.listener[0].url
+        url = self._url = self._socket.listener[0].url
+        _listening.add(self)
         if (port := port_of(url)) is not None:
             self._pulse = Pulse(port, dispatcher.beat)
         return url
@@ -70,6 +73,7 @@ class Host:
             self._closing = True
             if self._pulse is not None:
                 self._pulse.stop()
+            _listening.discard(self)
             nngsock.reap(self._socket)  # the exit of the interpreter may have closed it
 
     def _received(self, frame: memoryview, pipe: int) -> None:
@@ -83,3 +87,18 @@ class Host:
                 self._pulse.joined()
         elif event == "remove" and not self._closing:
             self._inbox.after(lambda: self._dispatcher.lost(pipe))
+
+    def let_go(self) -> None:
+        """In a forked child: hold no connection, so that daemons notice when the parent ends."""
+        close_connections(self._url)
+
+
+_listening: weakref.WeakSet[Host] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for host in _listening:
+        host.let_go()
+
+
+os.register_at_fork(after_in_child=_after_fork)
