@@ -66,6 +66,16 @@ def _is_of(url: str, connection: socket.socket) -> bool:
 
 def _is_at(url: str, address: object) -> bool:
     if isinstance(address, tuple):
-        return bool(address[1] == port_of(url))
+        return bool(address[1] == port_of(url)) and _may_be(urlsplit(url).hostname, address[0])
     path = unquote(url.partition("://")[2])
     return address in (path, b"\0" + path.encode())
+
+
+def _may_be(host: str | None, address: str) -> bool:
+    import ipaddress  # most processes never fork
+
+    try:
+        named = ipaddress.ip_address(host or "")
+    except ValueError:  # a name, or any address
+        return True
+    return named.is_unspecified or named == ipaddress.ip_address(address.partition("%")[0])
