@@ -6,11 +6,14 @@ import itertools
 import logging
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -109,6 +112,34 @@ def run_script():
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def press_ctrl_c():
+    """A function that starts a thread which presses Ctrl-C once the main thread waits.
+
+    Python forgets a signal, until the next one, that comes when a thread has let others run and does not yet
+    wait for its lock. So it must not be sent by a thread that this one has just let run.
+    """
+    main = threading.main_thread().ident
+    threads = []
+
+    def press():
+        seen, looks = None, 0
+        while looks < 4:
+            time.sleep(0.05)
+            frame = sys._current_frames()[main]
+            looks, seen = (looks + 1 if seen == (frame, frame.f_lasti) else 0), (frame, frame.f_lasti)
+        del frame, seen
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def start():
+        threads.append(threading.Thread(target=press))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()
 
 
 @pytest.fixture

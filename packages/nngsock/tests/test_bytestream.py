@@ -2,12 +2,9 @@
 
 import asyncio
 import concurrent.futures
-import os
-import signal
 import socket
 import struct
 import sys
-import threading
 
 import pytest
 
@@ -371,7 +368,7 @@ class TestPythonsSockets:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals of POSIX")
 @pytest.mark.parametrize("what", ["accept", "recv", "send", "handshake"])
-def test_ctrl_c_ends_every_wait_at_once(what, address, peer, client):
+def test_ctrl_c_ends_every_wait_at_once(what, address, peer, client, press_ctrl_c):
     stream, end = peer
 
     def never_ends():
@@ -387,11 +384,9 @@ def test_ctrl_c_ends_every_wait_at_once(what, address, peer, client):
                 with nngsock.stream(dial=url, tls=client) as encrypted:
                     nngsock.send(encrypted, b"x")
 
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    press_ctrl_c()
     with pytest.raises(KeyboardInterrupt):
         never_ends()
-    timer.join()
     if what == "recv":
         end.sendall(b"kept")
         assert nngsock.recv(stream, "raw") == b"kept"
