@@ -17,8 +17,9 @@ FOLDER = Path("/dev/shm")
 needs_folder = pytest.mark.skipif(not FOLDER.is_dir(), reason="names cannot be listed here")
 
 
-def names():
-    return {path.name for path in FOLDER.glob("mirai_py-*")}
+def names(*pids):
+    """Those of the memory of these processes."""
+    return {path.name for pid in pids for path in FOLDER.glob(f"mirai_py-{pid}-*")}
 
 
 def refuse(*_, **__):
@@ -124,12 +125,12 @@ def test_a_killed_daemon_leaves_no_name_and_takes_none_of_its_host_along(posix, 
     m = mirai(lambda x, folder: (task(folder), x)[1], bytes(2 * MIB), gate.argument, _compute=posix)
     (pid,) = gate.wait()
     value = mirai_py.share(bytearray(2 * MIB))
-    assert any(name.startswith(f"mirai_py-{pid}-") for name in names())
+    assert names(pid)
     sweepers = children_of(pid)
     os.kill(pid, signal.SIGKILL)
     assert m.collect() == 19
     assert all(map(ended, sweepers))
-    assert not any(name.startswith(f"mirai_py-{pid}-") for name in names())
+    assert not names(pid)
     assert kept.collect() == bytes(3 * MIB)
     assert mirai(len, value, _compute=posix).collect() == 2 * MIB
     assert mirai(len, bytes(2 * MIB), _compute=posix).collect() == 2 * MIB
@@ -168,27 +169,26 @@ def test_a_host_that_ends_in_the_middle_leaves_nothing(host, ended, gate, monkey
     )
     process.stdout.readline()
     pids = [process.pid, *gate.wait(2)]
-    of_this_run = {name for name in names() if any(f"-{pid}-" in name for pid in pids)}
-    assert len(of_this_run) >= 5
+    assert len(names(*pids)) >= 5
     sweepers = [child for pid in pids for child in children_of(pid)]
     if number is None:
         process.stdin.close()
     else:
         process.send_signal(number)
     assert all(map(ended, [*pids, *sweepers]))
-    assert not names() & of_this_run
+    assert not names(*pids)
 
 
 @needs_folder
 def test_memory_that_is_not_to_be_had_leaves_no_name(memory_of_kind, monkeypatch):
     pool = memory_of_kind("posix")
-    before = names()
+    before = names(os.getpid())
     for function in ("posix_fallocate", "ftruncate"):
         with monkeypatch.context() as patch:
             patch.setattr(os, function, refuse)
             with pytest.raises(OSError, match="not on this system"):
                 pool.take(100)
-    assert names() == before
+    assert names(os.getpid()) == before
     segment = pool.take(100)
     segment.write(50, b"later")
     assert segment.read(50, 5) == b"later"
