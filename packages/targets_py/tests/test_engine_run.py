@@ -482,6 +482,15 @@ def test_everything_is_written_at_the_end_even_with_a_long_interval(project):
     assert not project.store.scratch.exists()
 
 
+@pytest.fixture
+def interruptible():
+    """A shell starts what it runs in the background with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_keeps_what_was_built(project):
     made = project.make(
         """
