@@ -1,6 +1,7 @@
 """Connections over TLS and WebSockets whose loss NNG forgets to tell."""
 
 import contextlib
+import gc
 import select
 import socket
 import ssl
@@ -152,6 +153,19 @@ def test_a_stream_says_that_its_peer_is_gone(server, client, patience):
 def test_where_nng_tells_nothing_is_looked_at(connect, transport):
     before = set(lifelines._held)
     connect("pair1", transport=transport)
+    assert set(lifelines._held) <= before
+
+
+def test_those_of_a_socket_that_is_dropped_are_looked_at_no_more(make_url, patience):
+    before = set(lifelines._held)
+    a, b, joined = nngsock.socket("pair"), nngsock.socket("pair"), nngsock.cv()
+    nngsock.pipe_notify(a, joined, add=True)
+    nngsock.listen(a, make_url("ws"), fail="error")
+    nngsock.dial(b, a.listener[0].url, autostart=None, fail="error")
+    assert nngsock.until(joined, patience)
+    assert set(lifelines._held) > before
+    del a, b
+    gc.collect()
     assert set(lifelines._held) <= before
 
 
