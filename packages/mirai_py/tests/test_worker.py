@@ -81,6 +81,20 @@ def test_walltime_is_soft(started):
     assert code_of(process) == 2
 
 
+def test_walltime_ends_a_daemon_however_much_there_is_to_do(started):
+    process = started(walltime=1000, timerstart=10)
+    compute = started.compute
+    nap = lambda s: __import__("time").sleep(s) or __import__("os").getpid()
+    for _ in range(10):  # it learns that they are quick, and sends many together
+        mirai(nap, 0, _compute=compute).call()
+    waiting = [mirai(nap, 0.1, _compute=compute) for _ in range(20)]
+    assert code_of(process) == 2
+    mirai_py.launch_local(1, compute=compute)
+    pids = [m.collect() for m in waiting]
+    assert process.pid in pids
+    assert len(set(pids)) == 2  # what it had not begun, another one did
+
+
 def test_maxtasks_is_code_3(started):
     process = started(maxtasks=2)
     values = [mirai(abs, -i, _compute=started.compute) for i in range(2)]

@@ -214,6 +214,7 @@ class _Worker:
         self._done_lock = threading.Lock()
         self._flush_set = False
         self._count = 0
+        self._wall_end = math.inf
 
     # -- life
 
@@ -280,11 +281,12 @@ class _Worker:
         started = last = time.monotonic()
         while True:
             counting = self._count >= limits.timer_start
+            self._wall_end = started + limits.wall if counting else math.inf
             until = self._deadline(started, last) if counting else math.inf
             try:
                 wake = self._next_wake(until)
             except queue.Empty:
-                reason = WALL if time.monotonic() >= started + limits.wall else IDLE
+                reason = WALL if time.monotonic() >= self._wall_end else IDLE
                 if self._leave(reason):
                     return reason
                 continue
@@ -292,8 +294,9 @@ class _Worker:
                 return ENDED
             if self._settings is not self._state.settings:
                 self._take_settings()
-            if not self._run_pending():
-                return TASKS
+            limit = self._run_pending()
+            if limit is not None:
+                return limit
             last = time.monotonic()
             if not counting and self._count >= limits.timer_start:
                 started = last
@@ -344,8 +347,8 @@ class _Worker:
 
     # -- tasks, on the main thread
 
-    def _run_pending(self) -> bool:
-        """Run all that was sent; False when the limit of tasks is reached."""
+    def _run_pending(self) -> int | None:
+        """Run all that was sent, up to a limit; gives which one."""
         pending = self._state.pending
         while True:
             try:
@@ -353,24 +356,33 @@ class _Worker:
             except IndexError:
                 break
             if isinstance(entry, Running):
-                if self._run_chunk(entry):
-                    del entry  # an idle daemon holds nothing of the host's memory
-                    continue
-                self._finish()
-                return False
-            result = self._run(*entry)
-            del entry
-            with self._done_lock:
-                if self._state.pending is pending:  # else its host is gone, and the next has ids of its own
-                    self._done.append(result)
-            if pending:
-                self._hold_back(result)
-            self._count += 1
-            if self._count >= self._limits.tasks:
-                self._finish()
-                return False
+                self._run_chunk(entry)
+            else:
+                self._run_task(pending, *entry)
+            del entry  # an idle daemon holds nothing of the host's memory
+            limit = self._limit()
+            if limit is not None:
+                self._finish(limit)
+                return limit
         self._flush()
-        return True
+        return None
+
+    def _limit(self) -> int | None:
+        """Which limit is reached: of tasks or of time. However much there is to do, it is not exceeded."""
+        if self._count >= self._limits.tasks:
+            return TASKS
+        if self._wall_end < math.inf and time.monotonic() >= self._wall_end:
+            return WALL
+        return None
+
+    def _run_task(self, pending: deque[Entry | Running], task: int, flags: int, body: memoryview) -> None:
+        result = self._run(task, flags, body)
+        with self._done_lock:
+            if self._state.pending is pending:  # else its host is gone, and the next has ids of its own
+                self._done.append(result)
+        if pending:
+            self._hold_back(result)
+        self._count += 1
 
     def _run(self, task: int, flags: int, body: memoryview) -> Result:
         if self._record is not None:
@@ -382,13 +394,13 @@ class _Worker:
             status, parts = self._evaluator.run(task, flags, body)
         return Result(task, status, time.perf_counter() - begun, parts)
 
-    def _run_chunk(self, chunk: Running) -> bool:
-        """Run elements of a map; False when the limit of tasks is reached."""
+    def _run_chunk(self, chunk: Running) -> None:
+        """Run elements of a map, up to the limit of tasks."""
         self._flush_soon()
         left = self._limits.tasks - self._count
         self._count += chunk.run(self._evaluator, self._record, left, self._send)
         if self._count >= self._limits.tasks:
-            return False
+            return
         rest = chunk.give_back(chunk.first, chunk.end)
         with self._state.lock:
             # The host may have all values by now, and have sent the next chunk.
@@ -397,7 +409,6 @@ class _Worker:
         chunk.flush(self._send)
         if rest[0] < rest[1]:
             self._send(frames.ranges(Kind.RETURNED, [rest]))
-        return True
 
     def _hold_back(self, result: Result) -> None:
         """Let a result wait for the others of its batch; not for long, and where it outlives this process."""
@@ -432,7 +443,7 @@ class _Worker:
             chunk.flush(self._post)
             self._flush_soon()
 
-    def _finish(self) -> None:
+    def _finish(self, reason: int) -> None:
         """The last task is done: give back what waits here, and leave with the last results."""
         with self._state.lock:
             self._state.leaving = True
@@ -444,7 +455,7 @@ class _Worker:
         if chunk is not None:
             self._send(frames.ranges(Kind.RETURNED, [chunk.give_back(chunk.first, chunk.end)]))
             chunk.flush(self._send)
-        self._flush(flags=TASKS)
+        self._flush(flags=reason)
         self._await_leave_ok()
 
     def _fetch(self, key: bytes) -> None:
