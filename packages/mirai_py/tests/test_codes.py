@@ -8,7 +8,8 @@ import pytest
 
 import mirai_py
 from mirai_py import codes
-from mirai_py.codes import Code, CodeCache, MissingCodeError, code_of, once
+from mirai_py.codes import Code, CodeCache, MissingCodeError, code_of
+from mirai_py.sharing import once
 
 
 def function(source, **names):

@@ -5,7 +5,8 @@ import pytest
 
 import mirai_py
 from mirai_py import serial
-from mirai_py.codes import current_cache, once
+from mirai_py.codes import current_cache
+from mirai_py.sharing import once
 
 
 def there_and_back(value):

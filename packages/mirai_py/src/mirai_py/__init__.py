@@ -16,7 +16,7 @@ from mirai_py.cluster import (
     register_joblib,
     stop_cluster,
 )
-from mirai_py.codes import Once, once
+from mirai_py.codes import Once
 from mirai_py.collect import collect_mirai, race_mirai
 from mirai_py.custom import register_serial
 from mirai_py.errors import (
@@ -55,8 +55,8 @@ from mirai_py.local import launch_local, launch_process, stop_daemons
 from mirai_py.map import MiraiMap
 from mirai_py.mapping import mirai_map
 from mirai_py.remote import launch_remote
-from mirai_py.serial import share
 from mirai_py.setting import Daemons, daemons, daemons_set, local_daemons, require_daemons, with_daemons
+from mirai_py.sharing import once, share
 from mirai_py.streams import task_rng, task_seed
 from mirai_py.submit import everywhere, mirai, try_mirai
 from mirai_py.waiting import as_completed, call_mirai, is_mirai, is_mirai_map, stop_mirai, unresolved

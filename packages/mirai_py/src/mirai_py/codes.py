@@ -25,7 +25,7 @@ from mirai_py import byvalue
 from mirai_py.bodies import Offered, Reference, body_of, inlined, loads
 from mirai_py.byvalue import importable
 from mirai_py.errors import MiraiSerializationError
-from mirai_py.generic import T, T_co
+from mirai_py.generic import T_co
 from mirai_py.oversize import warn_of_size
 
 if TYPE_CHECKING:
@@ -127,36 +127,6 @@ class Once(Generic[T_co]):
     def __reduce__(self) -> tuple[Any, ...]:
         # Pickled by anything but a mirai, it travels as the value itself.
         return loads, (self.code.inlined()[1:],)
-
-
-def once(obj: T, *, fresh: bool = True) -> Once[T]:
-    """Wrap a value that many tasks share, so that it is pickled once and sent to each daemon once.
-
-    It may stand anywhere in the arguments, `_args` or `_globals` of a task; the task sees the value itself.
-
-    Args:
-        obj: any value that can be pickled, given the `serial` configuration of the current profile (while
-            that is not set: what was told to `register_serial`).
-        fresh: True gives each task its own unpickled copy; False gives all tasks of a daemon the same
-            object, which they must not change (large read-only constants).
-
-    Returns:
-        A wrapper with `.value`.
-
-    Raises:
-        MiraiSerializationError: the value cannot be pickled.
-
-    Example:
-        >>> table = once({"a": 1})
-        >>> with daemons(1):
-        ...     mirai(lambda t, k: t[k], table, "a").collect()
-        1
-    """
-    if type(obj) is Once:
-        return obj  # type: ignore[return-value]  # wrapped twice is wrapped once
-    from mirai_py.profiles import serial_in_force  # which knows of codes itself
-
-    return Once(obj, fresh=fresh, custom=serial_in_force())
 
 
 def code_of(call: Callable[..., Any] | str | Once, custom: Custom | None = None) -> Code:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import pickle
 import types
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from mirai_py import byvalue
-from mirai_py.bodies import SHARED_BYTES, Offered, Reference, body_of, loads, share_view
+from mirai_py.bodies import SHARED_BYTES, Offered, body_of, loads
 from mirai_py.byvalue import importable
 from mirai_py.codes import Code, Once, load_once
 from mirai_py.errors import MiraiSerializationError
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from mirai_py.custom import Custom
     from mirai_py.frames import Parts
 
-__all__ = ("dump_call", "dumps", "loads", "share", "unsendable")
+__all__ = ("dump_call", "dumps", "loads", "pickled", "unsendable")
 
-T = TypeVar("T")
 # Exact types that plain pickle handles and that cannot hold a function, class or `once` object.
 _PLAIN = frozenset({int, float, str, bytes, bool, type(None), complex})
 
@@ -104,10 +103,10 @@ def dumps(value: Any, once: list[Code] | None, custom: Custom | None = None, *, 
     """
     if type(value) in _PLAIN and custom is None:
         return _plain(value, share=share)
-    return body_of(*_pickled(value, once, custom), share=share)
+    return body_of(*pickled(value, once, custom), share=share)
 
 
-def _pickled(value: Any, once: list[Code] | None, custom: Custom | None) -> tuple[bytes, Offered]:
+def pickled(value: Any, once: list[Code] | None, custom: Custom | None) -> tuple[bytes, Offered]:
     """The pickle of a value, and the buffers that it offered to leave out."""
     offered = Offered()
     stream = io.BytesIO()
@@ -169,37 +168,3 @@ def unsendable(
                 f"daemon: {cause}. Send what it is made of, or make it inside the task"
             )
     return MiraiSerializationError(f"the call cannot be sent to a daemon: {error}")
-
-
-def share(x: T) -> T:
-    """Put the buffers of an object into shared memory once, for any number of tasks.
-
-    The object can be used as before, but not changed in place: arrays that it holds are read-only here. Tasks
-    that get it, or parts of it, or return it, send a reference; they may write to their arrays, which changes
-    what no one else sees. Daemons that share no memory with this process get the bytes. The memory is freed
-    with its last user.
-
-    Args:
-        x: an object with large buffers, such as a numpy array or a container of them. What has none is given
-            back as it is, and so is everything where shared memory is not to be had.
-
-    Returns:
-        An equal object whose buffers are shared.
-
-    Raises:
-        MiraiSerializationError: `x` cannot be pickled.
-
-    Example:
-        >>> table = share({"x": bytes(10)})  # too small to matter
-        >>> with daemons(2):
-        ...     mirai_map(range(3), lambda i, t: len(t["x"]) + i, t=table).collect()
-        [10, 11, 12]
-    """
-    try:
-        stream, offered = _pickled(x, None, None)
-    except Exception as error:
-        raise unsendable([("`x`", x)], error, None) from error
-    if not offered.taken:
-        return x
-    (body,) = body_of(stream, offered, share=True, least=1)[:1]
-    return share_view(body) if isinstance(body, Reference) else x
