@@ -121,15 +121,20 @@ def press_ctrl_c():
     Python forgets a signal, until the next one, that comes when a thread has let others run and does not yet
     wait for its lock. So it must not be sent by a thread that this one has just let run.
     """
-    main = threading.main_thread().ident
+    main = threading.main_thread()
+    stat = Path(f"/proc/self/task/{main.native_id}/stat")  # Linux tells there whether a thread sleeps
     threads = []
+
+    def sleeps():
+        return not stat.exists() or stat.read_text().rpartition(") ")[2].startswith("S")
 
     def press():
         seen, looks = None, 0
         while looks < 4:
             time.sleep(0.05)
-            frame = sys._current_frames()[main]
-            looks, seen = (looks + 1 if seen == (frame, frame.f_lasti) else 0), (frame, frame.f_lasti)
+            frame = sys._current_frames()[main.ident]
+            looks = looks + 1 if seen == (frame, frame.f_lasti) and sleeps() else 0
+            seen = (frame, frame.f_lasti)
         del frame, seen
         os.kill(os.getpid(), signal.SIGINT)
 
