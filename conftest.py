@@ -13,6 +13,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -32,6 +33,9 @@ LASTING_THREADS = ("nngsock-", "execnet", "mirai_py-callbacks", "mirai_py-timer"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So it is in what a shell runs in the background, and so it would be in all that tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     token = uuid.uuid4().hex
     os.environ[TOKEN_NAME] = token
     folder = Path(tempfile.mkdtemp(prefix="tests-"))

@@ -17,7 +17,7 @@ from nngsock.completion import pending, take_aio
 
 __all__ = ("hold_up", "pause")
 
-PAUSE_SECONDS: Final = 0.02
+PAUSE_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 1.0  # the reaper may be waiting for the very thread that calls
 _LONG: Final = 600_000
 _FOR_EVER: Final = -1
