@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,25 +40,25 @@ def there_and_back(peers: dict[str, Peer], options: Namespace) -> list[Bar]:
         second = np.empty_like(array)
         second[:] = first
 
-    def second(call: Callable[[], object]) -> Callable[[], float]:
-        """The time of one right after another, so that the system has memory at hand for all alike."""
-        return lambda: (call(), seconds(call))[1]
+    def median(call: Callable[[], object]) -> Callable[[], float]:
+        """The time of one among ten in a row, so that the system has memory at hand for all alike."""
+        return lambda: statistics.median(seconds(call) for _ in range(10))
 
     def sent(peer: Peer, value: object) -> Callable[[], float]:
         if peer.submit is None:
-            return second(lambda: peer.map(identity, [value]))
-        return second(lambda: peer.value(peer.submit(identity, value)))
+            return median(lambda: peer.map(identity, [value]))
+        return median(lambda: peer.value(peer.submit(identity, value)))
 
     mirai = peers["mirai"]
     shared = mirai_py.share(array)
     copies = "two memcpy into fresh memory"
-    variants = {copies: second(two_copies)}
+    variants = {copies: median(two_copies)}
     variants |= {peer.name: sent(peer, array) for peer in peers.values() if peer.name not in TOO_SLOW}
-    variants["mirai, and all of it is read"] = second(
+    variants["mirai, and all of it is read"] = median(
         lambda: mirai.value(mirai.submit(identity, array)).sum()
     )
     variants["mirai, of an array that is shared already"] = sent(mirai, shared)
-    found = measure(variants, 2 * options.rounds)
+    found = measure(variants, max(1, options.rounds // 2))
     report(f"{MEGABYTES} MB there and back", "ms", found, "mirai", scale=1e3)
     return [Bar("to the two copies", ratio(found["mirai"], found[copies]), 3, at_most=True)]
 
