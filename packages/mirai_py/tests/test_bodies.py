@@ -6,6 +6,7 @@ import pytest
 
 from mirai_py import bodies, serial, shm
 from mirai_py.bodies import OUT_OF_BAND, SHARED_BYTES, Reference
+from mirai_py.sharing import share
 
 LARGE = SHARED_BYTES + 5
 
@@ -110,7 +111,7 @@ def test_without_memory_it_goes_in_band_with_one_warning(monkeypatch, caplog):
 def test_sharing_arrays_copies_them_once(monkeypatch):
     np = pytest.importorskip("numpy")
     array = np.arange(LARGE, dtype="u1")
-    shared = serial.share({"x": array, "name": "a"})
+    shared = share({"x": array, "name": "a"})
     assert shared["name"] == "a"
     assert (shared["x"] == array).all()
     if not shm.kind:
@@ -131,7 +132,7 @@ def test_what_is_read_only_stays_so_unless_it_is_shared():
     np = pytest.importorskip("numpy")
     array = np.zeros(LARGE, dtype="u1")
     array.flags.writeable = False
-    shared = serial.share(np.ones(LARGE, dtype="u1"))
+    shared = share(np.ones(LARGE, dtype="u1"))
     body = serial.dumps([array, shared, array.copy()], None)
     found = bodies.loads(body[0] if shm.kind else b"".join(body))
     assert [a.flags.writeable for a in found] == [False, True, True]
@@ -140,7 +141,7 @@ def test_what_is_read_only_stays_so_unless_it_is_shared():
 
 def test_sharing_what_has_no_buffers_gives_it_back():
     value = {"a": [1, 2]}
-    assert serial.share(value) is value
+    assert share(value) is value
 
 
 def test_sharing_what_cannot_be_pickled_is_an_error():
@@ -149,13 +150,13 @@ def test_sharing_what_cannot_be_pickled_is_an_error():
     from mirai_py import MiraiSerializationError
 
     with pytest.raises(MiraiSerializationError, match=r"`x` of type _thread\.lock"):
-        serial.share(threading.Lock())
+        share(threading.Lock())
 
 
 def test_shared_memory_is_free_when_the_object_is_gone():
     np = pytest.importorskip("numpy")
     before = set(shm._live)
-    shared = serial.share(np.zeros(LARGE, dtype="u1"))
+    shared = share(np.zeros(LARGE, dtype="u1"))
     view = shared[5:10]
     assert set(shm._live) - before or not shm.kind
     del shared

@@ -3,11 +3,12 @@ import threading
 
 import pytest
 
-from mirai_py import codes, mirai, on_daemon, serial
+from mirai_py import mirai, on_daemon, serial
 from mirai_py.codes import CodeCache, code_of
 from mirai_py.errors import rebuild
 from mirai_py.evaluate import Evaluator, Interrupt
 from mirai_py.frames import Status, TaskFlag
+from mirai_py.sharing import once
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_everything_that_a_task_may_raise_is_its_result(run):
 
 
 def test_an_object_that_is_no_function_is_an_error(run):
-    assert "a task is a function" in run(codes.once(5)).message
+    assert "a task is a function" in run(once(5)).message
 
 
 def test_on_daemon_is_true_inside_a_task(one):
@@ -148,7 +149,7 @@ def test_the_running_task_is_interrupted_even_from_sleep(run, interrupt, monkeyp
         woken.set()
         time.sleep(60)
 
-    code = codes.once(None).code  # any key; the call itself cannot travel with an event in it
+    code = once(None).code  # any key; the call itself cannot travel with an event in it
     evaluator._read = lambda _: (sleep_long, (), {}, None)
     thread = threading.Thread(target=lambda: (woken.wait(10), interrupt(1)))
     thread.start()

@@ -91,7 +91,7 @@ def test_pending_operations_cost_no_threads(make_socket):
     rep = make_socket("rep")
     before = len(os.listdir("/proc/self/task"))
     aios = [nngsock.recv_aio(nngsock.context(rep)) for _ in range(2_000)]
-    assert len(os.listdir("/proc/self/task")) == before
+    assert len(os.listdir("/proc/self/task")) <= before  # one of an earlier test may have ended meanwhile
     nngsock.stop_aio(aios)
     assert {int(aio.data) for aio in aios} == {20}
 
