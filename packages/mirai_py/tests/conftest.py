@@ -20,6 +20,7 @@ import pytest
 
 import mirai_py
 from mirai_py import posixshm, shm
+from mirai_py.handles import Mirai
 from mirai_py.shm import Pool
 from mirai_py.sweeper import Sweeper
 
@@ -48,6 +49,32 @@ def fresh():
     name = f"fresh-{uuid.uuid4().hex[:8]}"
     yield name
     mirai_py.daemons(0, compute=name)
+
+
+@pytest.fixture
+def resolved():
+    """A function that gives a mirai with a value."""
+
+    def make(value):
+        m = Mirai()
+        m._resolve_value(value)
+        return m
+
+    return make
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Sizes of the messages that the host sends."""
+    sizes = []
+    send = mirai_py.host.Host.send
+
+    def watch(self, pipe, parts):
+        sizes.append(sum(map(len, parts)))
+        send(self, pipe, parts)
+
+    monkeypatch.setattr(mirai_py.host.Host, "send", watch)
+    return sizes
 
 
 class Gate:

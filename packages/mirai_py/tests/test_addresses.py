@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from mirai_py import addresses, host_url
+from mirai_py import addresses, host_url, local_url
 
 
 def test_host_urls_are_named_by_interface_and_carry_scheme_and_port():
@@ -39,3 +39,8 @@ def test_a_port_is_a_whole_number(port):
 def test_who_listens_at_all_addresses_is_dialed_at_one(url, dialed, monkeypatch):
     monkeypatch.setattr(addresses.nngsock, "ip_addr", lambda: {"eth0": "192.0.2.7"})
     assert addresses.dialable(url) == dialed
+
+
+def test_local_urls_are_new_each_time():
+    assert local_url() != local_url()
+    assert local_url(tcp=True, port=5) == "tcp://127.0.0.1:5"

@@ -1,5 +1,4 @@
 import asyncio
-import concurrent.futures
 import copy
 import pickle
 import threading
@@ -10,15 +9,6 @@ import mirai_py
 from mirai_py import UNRESOLVED, ErrorValue, mirai
 from mirai_py.frames import Status
 from mirai_py.handles import Mirai
-from mirai_py.loops import LoopWaker
-from mirai_py.waiting import wait_any
-
-
-def resolved(value):
-    m = Mirai()
-    m._resolve_value(value)
-    return m
-
 
 # -- values
 
@@ -57,32 +47,7 @@ def test_a_mirai_stays_in_its_process_and_has_no_items():
         m["x"]
 
 
-def test_types_and_unresolved():
-    m = Mirai()
-    assert mirai_py.is_mirai(m)
-    assert not mirai_py.is_mirai(1)
-    assert mirai_py.unresolved(m)
-    assert mirai_py.unresolved([resolved(1), m])
-    assert mirai_py.unresolved({"a": m})
-    assert mirai_py.unresolved(UNRESOLVED)
-    assert not mirai_py.unresolved(resolved(1))
-    assert not mirai_py.unresolved([])
-    assert not mirai_py.unresolved("text")
-
-
 # -- waiting
-
-
-def test_call_mirai_gives_the_same_object(two):
-    m = mirai(abs, -1, _compute=two)
-    assert mirai_py.call_mirai(m) is m
-    listed = [m, mirai(abs, -2, _compute=two)]
-    assert mirai_py.call_mirai(listed) is listed
-    named = {"a": mirai(abs, -3, _compute=two)}
-    assert mirai_py.call_mirai(named) is named
-    assert named["a"].data == 3
-    with pytest.raises(TypeError, match="`x` must be a mirai"):
-        mirai_py.call_mirai(5)
 
 
 def test_every_waiter_wakes():
@@ -118,7 +83,7 @@ def test_result_with_a_timeout_raises_and_the_task_runs_on(one, gate):
     assert m.exception() is None
 
 
-def test_endless_and_negative_timeouts_are_possible():
+def test_endless_and_negative_timeouts_are_possible(resolved):
     assert resolved(1).result(float("inf")) == 1
     thread = threading.Timer(0.01, lambda: m._resolve_value(2))
     m = Mirai()
@@ -143,45 +108,6 @@ def test_result_raises_the_original_with_the_remote_traceback(two):
     assert m.data.call == "inner"
     assert "raise KeyError(x)" in m.data.traceback
     assert isinstance(m.exception(), KeyError)
-
-
-def test_wait_any_gives_the_first_in_list_order():
-    a, b = Mirai(), Mirai()
-    assert wait_any([a, b], 0) is None
-    b._resolve_value(1)
-    assert wait_any([a, b]) == 1
-    a._resolve_value(1)
-    assert wait_any([a, b]) == 0
-    assert wait_any([], 0) is None
-
-
-def test_wait_any_wakes_once_when_two_come_at_the_same_instant():
-    for _ in range(200):
-        both = [Mirai(), Mirai()]
-        threads = [threading.Thread(target=m._resolve_value, args=(1,)) for m in both]
-        for thread in threads:
-            thread.start()
-        assert wait_any(both, 10) in (0, 1)
-        for thread in threads:
-            thread.join()
-
-
-def test_as_completed_follows_the_order_of_arrival():
-    a, b, c = Mirai(), Mirai(), Mirai()
-    found = mirai_py.as_completed([a, b, c], timeout=10)
-    for m in (c, a, b):
-        m._resolve_value(1)
-        assert next(found) is m
-    assert list(found) == []
-
-
-def test_as_completed_raises_after_its_timeout_and_leaves_nothing_behind():
-    a, b = resolved(1), Mirai()
-    found = mirai_py.as_completed([a, b], timeout=0.01)
-    assert next(found) is a
-    with pytest.raises(TimeoutError, match=r"not all mirais were resolved within 0\.01 s"):
-        next(found)
-    assert not b._wakes
 
 
 # -- callbacks and futures
@@ -220,53 +146,13 @@ def test_a_callback_that_raises_is_logged_and_the_others_run(error, caplog):
     assert "a callback failed" in caplog.text
 
 
-def test_a_future_ends_as_its_mirai_does(two):
-    assert mirai(abs, -4, _compute=two).future().result(10) == 4
-    assert isinstance(mirai("1/0", _compute=two).future().exception(10), ZeroDivisionError)
-    assert resolved(5).future().result(10) == 5
-
-
-def test_cancelling_a_future_stops_its_task(one, gate):
-    m = mirai(gate.task, gate.argument, _compute=one)
-    gate.wait()
-    future = m.future()
-    assert future.cancel()
-    assert m.data == 20
-    assert future.cancelled()
-    with pytest.raises(concurrent.futures.CancelledError):
-        future.result(10)
-    assert not resolved(1).future().cancel()
-
-
-def test_a_stopped_mirai_cancels_its_future(one, gate):
-    m = mirai(gate.task, gate.argument, _compute=one)
-    future = m.future()
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    m.cancel()
-    assert done.wait(10)
-    assert future.cancelled()
-
-
 # -- stopping
-
-
-def test_stop_mirai_tells_what_it_stopped(one, gate):
-    running = mirai(gate.task, gate.argument, _compute=one)
-    waiting = mirai(abs, 1, _compute=one)
-    gate.wait()
-    assert mirai_py.stop_mirai([waiting, None, running, resolved(1)]) == [True, False, True, False]
-    assert mirai_py.stop_mirai(running) is False
-    assert mirai_py.stop_mirai(None) is False
-    assert mirai_py.stop_mirai({"a": running}) == [False]
-    with pytest.raises(concurrent.futures.CancelledError):
-        running.result()
 
 
 # -- asyncio
 
 
-def test_await_gives_the_value_or_raises(two):
+def test_await_gives_the_value_or_raises(two, resolved):
     async def main():
         assert await mirai(abs, -1, _compute=two) == 1
         assert await resolved(2) == 2
@@ -300,49 +186,11 @@ async def _await(m):
     return await m
 
 
-def test_a_stopped_mirai_raises_asyncios_cancelled_error():
+def test_a_stopped_mirai_raises_asyncios_cancelled_error(resolved):
     async def main():
         with pytest.raises(asyncio.CancelledError):
             await resolved(ErrorValue(20))
 
-    asyncio.run(main())
-
-
-def test_many_results_wake_a_loop_once_until_it_looks():
-    async def main():
-        loop = asyncio.get_running_loop()
-        waker = LoopWaker.of(loop)
-        calls = []
-        call = loop.call_soon_threadsafe
-        loop.call_soon_threadsafe = lambda *args: (calls.append(1), call(*args))[1]
-        mirais = [Mirai() for _ in range(100)]
-        futures = [asyncio.ensure_future(_await(m)) for m in mirais]
-        await asyncio.sleep(0)
-        for m in mirais:
-            m._resolve_value(1)
-        assert await asyncio.gather(*futures) == [1] * 100
-        assert len(calls) == 1
-        assert LoopWaker.of(loop) is waker
-
-    asyncio.run(main())
-
-
-def test_a_result_for_a_closed_loop_is_no_error_and_closed_loops_are_forgotten():
-    m = Mirai()
-
-    async def main():
-        asyncio.ensure_future(_await(m))  # noqa: RUF006
-        await asyncio.sleep(0)
-
-    loop = asyncio.new_event_loop()
-    waker = LoopWaker.of(loop)
-    wake = waker.wake_for(loop.create_future())
-    loop.close()
-    wake()
-    other = asyncio.new_event_loop()
-    LoopWaker.of(other)
-    assert loop not in LoopWaker._of
-    other.close()
     asyncio.run(main())
 
 

@@ -62,20 +62,6 @@ def posix(memory_of_kind, fresh):
     mirai_py.daemons(0, compute=fresh)
 
 
-@pytest.fixture
-def sent(monkeypatch):
-    """Sizes of the messages that the host sends."""
-    sizes = []
-    send = mirai_py.host.Host.send
-
-    def watch(self, pipe, parts):
-        sizes.append(sum(map(len, parts)))
-        send(self, pipe, parts)
-
-    monkeypatch.setattr(mirai_py.host.Host, "send", watch)
-    return sizes
-
-
 def test_large_values_do_not_pass_through_the_socket(posix, sent):
     value = os.urandom(2 * MIB)
     assert mirai(lambda x: x[::-1], value, _compute=posix).collect() == value[::-1]

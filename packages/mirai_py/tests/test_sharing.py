@@ -42,27 +42,13 @@ def descriptors(pid):
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-@pytest.fixture
-def seen(monkeypatch):
-    """What the host sends: sizes of messages."""
-    sizes = []
-    send = mirai_py.host.Host.send
-
-    def watch(self, pipe, parts):
-        sizes.append(sum(map(len, parts)))
-        send(self, pipe, parts)
-
-    monkeypatch.setattr(mirai_py.host.Host, "send", watch)
-    return sizes
-
-
-def test_large_values_do_not_pass_through_the_socket(fresh, seen):
+def test_large_values_do_not_pass_through_the_socket(fresh, sent):
     mirai_py.daemons(2, compute=fresh)
     value = os.urandom(2 * MIB)
     assert mirai(lambda x: x[::-1], value, _compute=fresh).collect() == value[::-1]
     assert mirai_map([value, b"", value], len, _compute=fresh).collect() == [2 * MIB, 0, 2 * MIB]
     assert mirai(lambda k: k, k=value, _compute=fresh).collect() == value
-    assert max(seen) < 5000
+    assert max(sent) < 5000
 
 
 def test_arrays_can_be_written_on_both_sides_and_nobody_else_sees_it(two):
@@ -200,7 +186,7 @@ def test_four_daemons_hold_one_array_once(fresh):
     assert sum(grown for _, grown in found) < 2.5 * size
 
 
-def test_once_objects_are_in_memory_once_and_fresh_if_wanted(fresh, seen):
+def test_once_objects_are_in_memory_once_and_fresh_if_wanted(fresh, sent):
     mirai_py.daemons(2, compute=fresh)
     np = pytest.importorskip("numpy")
     array = np.zeros(MIB)
@@ -212,18 +198,18 @@ def test_once_objects_are_in_memory_once_and_fresh_if_wanted(fresh, seen):
     kept = mirai_py.once(array)
     assert isinstance(kept.code.body, bodies.Reference)
     assert mirai_map(range(4), lambda _, x: change(x), _args=(kept,), _compute=fresh).collect() == [1] * 4
-    assert max(seen) < 5000
+    assert max(sent) < 5000
     shared = mirai_py.once(array, fresh=False)
     assert max(mirai_map(range(4), lambda _, x: change(x), _args=(shared,), _compute=fresh).collect()) > 1
 
 
-def test_what_everywhere_sends_may_be_large(fresh, seen):
+def test_what_everywhere_sends_may_be_large(fresh, sent):
     mirai_py.daemons(2, compute=fresh)
     data = os.urandom(5 * MIB)
     mirai_py.everywhere("size = len(table)", table=data, _compute=fresh).call()
     found = mirai_map(range(4), lambda i: (size, table[i]), _compute=fresh)  # noqa: F821 - names of the daemon
     assert found.collect() == [(5 * MIB, data[i]) for i in range(4)]
-    assert max(seen) < 5000
+    assert max(sent) < 5000
 
 
 def test_a_task_may_return_what_it_shared(one):
@@ -234,7 +220,7 @@ def test_a_task_may_return_what_it_shared(one):
     assert (found == 2).all()
 
 
-def test_a_daemon_that_cannot_read_the_memory_gets_bytes(fresh, monkeypatch, seen):
+def test_a_daemon_that_cannot_read_the_memory_gets_bytes(fresh, monkeypatch, sent):
     monkeypatch.setattr(shm, "can_read", lambda _: False)
     mirai_py.daemons(1, compute=fresh)
     assert not any(p.shares for p in peers(fresh))
@@ -246,7 +232,7 @@ def test_a_daemon_that_cannot_read_the_memory_gets_bytes(fresh, monkeypatch, see
         True,
         True,
     ]
-    assert max(seen) > 2 * MIB
+    assert max(sent) > 2 * MIB
 
 
 def test_a_daemon_that_turns_out_not_to_read_it_gets_bytes_too(fresh, monkeypatch):

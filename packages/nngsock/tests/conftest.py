@@ -101,13 +101,34 @@ def connect(make_socket, make_url, certificates):
     return make
 
 
+# What scripts that fork have at hand.
+EXPECT_REFUSALS = """
+def expect_refusals(calls):
+    import nngsock
+    for name, call in calls.items():
+        try:
+            call()
+        except nngsock.NngsockError as error:
+            if "cannot be used after fork" in str(error):
+                continue
+        print(name, "did not raise", flush=True)
+"""
+
+
 @pytest.fixture
 def run_script():
-    """A function that runs code in a process of its own and returns how it ended."""
+    """A function that runs code in a process of its own and returns how it ended.
+
+    There, `expect_refusals(calls)` makes each of these calls, by their names, in a forked child, and prints
+    which of them is not refused.
+    """
 
     def run(code, *args, timeout=30):
+        source = textwrap.dedent(code)
+        if "expect_refusals" in source:
+            source = EXPECT_REFUSALS + source
         return subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code), *args],
+            [sys.executable, "-c", source, *args],
             check=False, capture_output=True, text=True, timeout=timeout,
         )  # fmt: skip
 
